@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+
+	"github.com/preheat/preheat/sandbox"
+)
+
+// RunHeader is the payload of RUN. The agent hands it on to the interpreter's
+// warm-up code, which reads Args and Env.
+type RunHeader struct {
+	Args        []string          `json:"args"`
+	Env         map[string]string `json:"env"`
+	OutputBytes int               `json:"output_bytes"` // kept of each of stdout and stderr
+	FloodBytes  int64             `json:"flood_bytes"`  // printed in all before the agent ends the program; zero is no bound
+}
+
+// Report is the payload of RESULT: what the agent saw of the program's end.
+type Report struct {
+	ExitCode    int   `json:"exit_code"`    // 0 to 255; 128 and the signal when a signal ended it
+	OOMKills    int64 `json:"oom_kills"`    // processes that the kernel's OOM killer ended in the sandbox
+	Flooded     bool  `json:"flooded"`      // ended by the agent at FloodBytes
+	Truncated   bool  `json:"truncated"`    // printed more than OutputBytes on a stream
+	CPUMicros   int64 `json:"cpu_us"`       // processor time since READY; zero is unknown
+	MemoryBytes int64 `json:"memory_bytes"` // the sandbox's peak; zero is unknown
+}
+
+// AppendFile appends the FILE frames that carry a file. A payload is the name's
+// length in two bytes big-endian, the name, and content; a file longer than one
+// frame goes on in the next with the same name.
+func AppendFile(b []byte, f sandbox.File) []byte {
+	prefix := binary.BigEndian.AppendUint16(nil, uint16(len(f.Name)))
+	prefix = append(prefix, f.Name...)
+	content := f.Content
+	for {
+		part := content[:min(len(content), MaxPayload-len(prefix))]
+		content = content[len(part):]
+		b = append(b, byte(File))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(prefix)+len(part)))
+		b = append(b, prefix...)
+		b = append(b, part...)
+		if len(content) == 0 {
+			return b
+		}
+	}
+}
+
+// ParseFile decodes the payload of one FILE frame. The content aliases it.
+func ParseFile(payload []byte) (sandbox.File, error) {
+	if len(payload) < 2 {
+		return sandbox.File{}, fmt.Errorf("%w: a FILE frame of %d bytes", ErrProtocol, len(payload))
+	}
+	n := int(binary.BigEndian.Uint16(payload))
+	if len(payload) < 2+n {
+		return sandbox.File{}, fmt.Errorf("%w: a FILE frame shorter than its name", ErrProtocol)
+	}
+	name := string(payload[2 : 2+n])
+	if err := sandbox.ValidateName(name); err != nil {
+		return sandbox.File{}, fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	return sandbox.File{Name: name, Content: payload[2+n:]}, nil
+}
+
+// ParseRun decodes the payload of RUN.
+func ParseRun(payload []byte) (RunHeader, error) {
+	var h RunHeader
+	if err := decodeStrict(payload, &h); err != nil {
+		return RunHeader{}, fmt.Errorf("%w: RUN: %w", ErrProtocol, err)
+	}
+	if h.OutputBytes < 0 || h.FloodBytes < 0 {
+		return RunHeader{}, fmt.Errorf("%w: RUN: a negative limit", ErrProtocol)
+	}
+	return h, nil
+}
+
+// ParseReport decodes the payload of RESULT and refuses what no honest agent
+// reports.
+func ParseReport(payload []byte) (Report, error) {
+	var r Report
+	if err := decodeStrict(payload, &r); err != nil {
+		return Report{}, fmt.Errorf("%w: RESULT: %w", ErrProtocol, err)
+	}
+	if r.ExitCode < 0 || r.ExitCode > 255 || r.OOMKills < 0 || r.CPUMicros < 0 || r.MemoryBytes < 0 {
+		return Report{}, fmt.Errorf("%w: RESULT: a value out of range", ErrProtocol)
+	}
+	return r, nil
+}
+
+func decodeStrict(payload []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if d.More() {
+		return fmt.Errorf("data after the value")
+	}
+	return nil
+}
