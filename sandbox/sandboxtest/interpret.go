@@ -1,0 +1,131 @@
+package sandboxtest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/preheat/preheat/sandbox"
+)
+
+// FakeLanguage returns a language for a [Fake].
+func FakeLanguage(name string) sandbox.Language {
+	return sandbox.Language{Name: name, Version: "1.0", Entry: "main.txt", Image: "fake/" + name, Limits: sandbox.DefaultLimits()}
+}
+
+// script marks a program that [Interpret] takes line by line.
+const script = "#!fake\n"
+
+// Interpret prints a program's first file to stdout. If that begins with the
+// line "#!fake", each further line is a command instead: print TEXT, eprint
+// TEXT, repeat N TEXT, exit N, args, env NAME, stdin, cat FILE, write FILE,
+// look FILE, sleep DURATION, spin, flood, and spawn, which leaves a child that
+// prints when the run is over.
+func Interpret(ctx context.Context, p sandbox.Program, out sandbox.Output) (sandbox.Result, error) {
+	source := p.Files[0].Content
+	if !bytes.HasPrefix(source, []byte(script)) {
+		out.Stdout(source)
+		return sandbox.Result{Status: sandbox.OK}, nil
+	}
+	in := &interpreter{ctx: ctx, program: p, out: out, files: make(map[string][]byte)}
+	for _, f := range p.Files {
+		in.files[f.Name] = f.Content
+	}
+	for line := range strings.Lines(string(source[len(script):])) {
+		command, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		if code, ended := in.step(command, rest); ended {
+			return exited(code), nil
+		}
+	}
+	return exited(0), nil
+}
+
+func exited(code int) sandbox.Result {
+	if code == 0 {
+		return sandbox.Result{Status: sandbox.OK}
+	}
+	return sandbox.Result{Status: sandbox.Error, ExitCode: code}
+}
+
+type interpreter struct {
+	ctx     context.Context
+	program sandbox.Program
+	out     sandbox.Output
+	files   map[string][]byte // the work folder
+}
+
+// step takes one line. It reports the exit code of a line that ends the
+// program.
+func (in *interpreter) step(command, rest string) (code int, ended bool) {
+	switch command {
+	case "print":
+		in.print("%s\n", rest)
+	case "eprint":
+		in.out.Stderr([]byte(rest + "\n"))
+	case "repeat":
+		n, text, _ := strings.Cut(rest, " ")
+		in.print("%s", strings.Repeat(text, number(n)))
+	case "exit":
+		return number(rest), true
+	case "args":
+		in.print("%s\n", strings.Join(in.program.Args, "\n"))
+	case "env":
+		in.env(rest)
+	case "stdin":
+		in.print("%s", in.program.Stdin)
+	case "cat":
+		in.print("%s", in.files[rest])
+	case "write":
+		in.files[rest] = nil
+	case "look":
+		if _, found := in.files[rest]; found {
+			in.print("%s\n", rest)
+		} else {
+			in.print("clean\n")
+		}
+	case "sleep":
+		d, _ := time.ParseDuration(rest)
+		_ = pause(in.ctx, d)
+	case "spin":
+		<-in.ctx.Done()
+	case "flood":
+		in.flood(strings.Repeat("0123456789", 1000))
+	case "spawn":
+		context.AfterFunc(in.ctx, func() { in.print("child\n") })
+	default:
+		in.out.Stderr([]byte("no such command: " + command + "\n"))
+		return 1, true
+	}
+	return 0, in.ctx.Err() != nil
+}
+
+func (in *interpreter) print(format string, args ...any) {
+	in.out.Stdout(fmt.Appendf(nil, format, args...))
+}
+
+func (in *interpreter) env(name string) {
+	for _, kv := range in.program.Env {
+		if value, ok := strings.CutPrefix(kv, name+"="); ok {
+			in.print("%s\n", value)
+		}
+	}
+}
+
+// flood prints until the run ends. It rests in between, so that a test's
+// simulated clock can move.
+func (in *interpreter) flood(text string) {
+	for pause(in.ctx, time.Millisecond) == nil {
+		in.print("%s", text)
+	}
+}
+
+func number(s string) int {
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 1
+	}
+	return n
+}
