@@ -1,0 +1,144 @@
+package metrics
+
+import (
+	"errors"
+	"flag"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"go.uber.org/goleak"
+
+	"github.com/preheat/preheat/pool"
+	"github.com/preheat/preheat/sandbox"
+	"github.com/preheat/preheat/sandbox/sandboxtest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var update = flag.Bool("update", false, "write the golden file")
+
+var errBroken = errors.New("broken")
+
+// snapshot has a different figure in every field.
+func snapshot() pool.Stats {
+	return pool.Stats{MaxLive: 14, Languages: []pool.LanguageStats{
+		{
+			Language: "python", Size: 4, Warm: 3, Leased: 2, Launching: 1, Destroying: 5, Waiting: 6,
+			Totals: pool.Totals{
+				Launched: 100, LaunchFailures: 7, RefusedQueueFull: 8, RefusedNoSandbox: 9, RefusedClosed: 10,
+				Died: 11, Destroyed: 89, DestroyFailures: 12,
+			},
+		},
+		{Language: "node"},
+	}}
+}
+
+// used returns metrics in which everything has happened.
+func used() *Metrics {
+	m := New("1.2.3")
+	m.Watch(snapshot)
+	m.Reaped(2)
+	m.Reaped(1)
+	h := m.Hooks()
+	for _, err := range []error{nil, errBroken} {
+		h.Acquired("python", 2*time.Millisecond, err)
+		h.Launched("python", 300*time.Millisecond, err)
+		h.Destroyed("python", 80*time.Millisecond, err)
+	}
+	h.Ran("python", sandbox.Result{Status: sandbox.OK, Duration: 4 * time.Millisecond}, nil)
+	h.Ran("python", sandbox.Result{Status: sandbox.OK, Duration: 6 * time.Millisecond}, nil)
+	h.Ran("python", sandbox.Result{Status: sandbox.OutOfMemory, Duration: time.Second}, nil)
+	h.Ran("node", sandbox.Result{Status: sandbox.Timeout, Duration: 10 * time.Second}, nil)
+	h.Ran("node", sandbox.Result{}, sandbox.ErrDead)
+	return m
+}
+
+// The golden file holds all series of preheat itself; -update writes it.
+func TestEverySeriesIsAsTheGoldenFileSays(t *testing.T) {
+	const golden = "testdata/metrics.prom"
+	recorder := httptest.NewRecorder()
+	used().Handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	var got strings.Builder
+	for line := range strings.Lines(recorder.Body.String()) {
+		if strings.Contains(line, "preheat_") {
+			got.WriteString(line)
+		}
+	}
+	if *update {
+		if err := os.WriteFile(golden, []byte(got.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != string(want) {
+		t.Errorf("the metrics differ from %s:\n%s", golden, got.String())
+	}
+}
+
+func TestNamesAndHelpsKeepToTheConventions(t *testing.T) {
+	problems, err := testutil.GatherAndLint(used().registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+func TestTheProcessAndTheRuntimeAreShown(t *testing.T) {
+	for _, name := range []string{"go_goroutines", "process_open_fds"} {
+		if n, err := testutil.GatherAndCount(New("").registry, name); n != 1 || err != nil {
+			t.Errorf("%s: %d series and %v, want one", name, n, err)
+		}
+	}
+}
+
+// The counters of a pool that has done nothing are there, so that their first
+// increase is seen.
+func TestCountersBeginAtZero(t *testing.T) {
+	m := New("")
+	m.Watch(snapshot)
+	for name, want := range map[string]int{"preheat_runs_total": 2 * len(sandbox.Statuses), "preheat_run_failures_total": 2, "preheat_reaped_sandboxes_total": 1} {
+		if n, err := testutil.GatherAndCount(m.registry, name); n != want || err != nil {
+			t.Errorf("%s: %d series and %v, want %d", name, n, err, want)
+		}
+	}
+}
+
+func TestARealPoolIsObserved(t *testing.T) {
+	m := New("")
+	p, err := pool.New(sandboxtest.NewFake(t), pool.Config{
+		Languages: []pool.Member{{Language: sandboxtest.FakeLanguage("python"), Size: 1}}, Hooks: m.Hooks(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Watch(p.Stats)
+	lease, err := p.Acquire(t.Context(), "python")
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := sandbox.Program{Files: []sandbox.File{{Name: "main.txt"}}, Timeout: time.Second, OutputBytes: 1}
+	if _, err := lease.Run(t.Context(), program, &sandbox.Capture{}); err != nil {
+		t.Fatal(err)
+	}
+	lease.Close()
+	if err := p.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := testutil.ToFloat64(m.runs.WithLabelValues("python", "ok")); n != 1 {
+		t.Errorf("%v runs were counted, want 1", n)
+	}
+	for _, name := range []string{"preheat_acquire_wait_seconds", "preheat_launch_duration_seconds", "preheat_destroy_duration_seconds"} {
+		if n, err := testutil.GatherAndCount(m.registry, name); n != 1 || err != nil {
+			t.Errorf("%s: %d series and %v, want one", name, n, err)
+		}
+	}
+}
