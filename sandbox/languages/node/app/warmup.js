@@ -1,0 +1,78 @@
+'use strict';
+// Warm-up of the Node interpreter.
+//
+// The agent starts the real command, `node main.js`, with this file in
+// NODE_OPTIONS: Node loads it when it is up and before it looks for main.js. Here
+// the modules that programs commonly use are loaded, the agent is told, and Node
+// waits. When the agent lets it go, main.js exists, and Node runs it as it always
+// does. A worker thread loads this file too, and finds nothing to do.
+
+const CONTROL = 3;
+
+// What Node reads once, when it starts.
+const STARTUP = /^(NODE_|LC_|LANG|LD_|MALLOC_|GLIBC_|OPENSSL_|SSL_CERT_)/;
+
+const MODULES = [
+  'assert', 'async_hooks', 'buffer', 'child_process', 'crypto', 'events', 'fs', 'fs/promises', 'os', 'path',
+  'perf_hooks', 'querystring', 'readline', 'stream', 'stream/promises', 'string_decoder', 'timers',
+  'timers/promises', 'url', 'util', 'vm', 'worker_threads', 'zlib',
+];
+
+function warm() {
+  const fs = require('node:fs');
+  for (const name of MODULES) require(`node:${name}`);
+  rehearse();
+  delete process.env.NODE_OPTIONS;
+  delete require.cache[__filename];
+  skipTeardown();
+
+  fs.writeSync(CONTROL, 'R');
+  const words = fs.readFileSync(CONTROL, 'utf8');
+  fs.closeSync(CONTROL);
+  if (words === '') process.reallyExit(0); // the agent has gone
+  const header = JSON.parse(words);
+  const args = header.args ?? [];
+  const env = header.env ?? {};
+  if (Object.keys(env).some((name) => STARTUP.test(name))) coldStart(args, env);
+  process.argv.push(...args);
+  Object.assign(process.env, env);
+}
+
+// Runs what every program runs once, so that its code is compiled and its pages
+// are in memory.
+function rehearse() {
+  const vm = require('node:vm');
+  const util = require('node:util');
+  new vm.Script('(function () { class A { f(...a) { return a.map((x) => `${x}`); } } return new A().f(1); })()')
+    .runInThisContext();
+  util.inspect({ a: [1, 'b', null], e: new Error('x') });
+  util.format('%s %o', 1, {});
+}
+
+// Makes a program that ends well end at once: tearing V8's heap down takes
+// longer than a run, and nobody can see it. `emit` is read, with `_exiting` set,
+// when the 'exit' event is due. A program that listens for it, or has an exit code
+// of its own, or an error yet to be printed, ends as ever.
+function skipTeardown() {
+  const { emit } = require('node:events').prototype;
+  Object.defineProperty(Object.getPrototypeOf(process), 'emit', {
+    configurable: true,
+    enumerable: false,
+    get() {
+      if (process._exiting && !process.exitCode && process.listenerCount('exit') === 0) process.reallyExit(0);
+      return emit;
+    },
+    set(value) {
+      Object.defineProperty(this, 'emit', { value, configurable: true, enumerable: true, writable: true });
+    },
+  });
+}
+
+// Replaces this interpreter by a new one: a variable comes too late for it.
+function coldStart(args, env) {
+  process.removeAllListeners('warning');
+  process.emitWarning = () => {}; // execve is marked experimental
+  process.execve(process.execPath, ['node', 'main.js', ...args], { ...process.env, ...env });
+}
+
+if (require('node:worker_threads').isMainThread) warm();

@@ -1,0 +1,153 @@
+"""Warm-up of the Python interpreter.
+
+The agent starts the real command, `python3 -u main.py`, with this file where
+the site module looks for sitecustomize: after the interpreter is up and before
+it opens main.py. Here it loads what programs commonly import, tells the agent,
+and waits. When the agent lets it go, main.py exists, and Python runs it as it
+always does: no frame, name or exit path is ours.
+"""
+
+
+def warm():
+    import atexit
+    import gc
+    import os
+    import sys
+
+    # Registered first, so it runs last.
+    preloaded = {}
+    atexit.register(drop, preloaded)
+
+    import array, base64, bisect, calendar, collections, contextlib, copy  # noqa: E401
+    import csv, dataclasses, datetime, decimal, enum, fractions, functools  # noqa: E401
+    import hashlib, heapq, inspect, io, itertools, json, math, operator  # noqa: E401
+    import pathlib, pprint, queue, random, re, secrets, shutil, statistics  # noqa: E401
+    import string, struct, subprocess, tempfile, textwrap, threading, time  # noqa: E401
+    import traceback, types, typing, unicodedata, uuid, warnings, weakref  # noqa: E401
+
+    folder = os.path.dirname(__file__)
+    del os.environ["PYTHONPATH"]
+    sys.path.remove(folder)
+    sys.path_importer_cache.pop(folder, None)
+    import_hidden()
+    rehearse()
+
+    preloaded.update(sys.modules)
+    for name in ("sys", "builtins", "__main__", "sitecustomize"):
+        preloaded.pop(name, None)
+    preloaded[""] = preloaded  # frozen with itself in a cycle: never freed
+    gc.collect()
+    gc.freeze()
+
+    os.write(3, b"R")
+    words = []
+    while part := os.read(3, 65536):
+        words.append(part)
+    os.close(3)
+    if not words:
+        os._exit(0)  # the agent has gone
+    header = json.loads(b"".join(words))
+    args, env = header["args"] or [], header["env"] or {}
+    if needs_cold_start(env, preloaded, os.listdir()):
+        os.execve(sys.executable, [*sys.orig_argv, *args], {**os.environ, **env})
+    sys.argv += args
+    sys.orig_argv += args
+    os.environ.update(env)
+
+
+def rehearse():
+    """Run what every program runs once, so that its pages are in memory."""
+    source = (
+        "import os.path\n"
+        "class A:\n"
+        "    def f(self, *a, **k):\n"
+        "        return [f'{x!r:>3}' for x in a if x] + sorted(k.items())\n"
+        "try:\n"
+        "    A().f(1, b=2)\n"
+        "    raise ValueError('x')\n"
+        "except ValueError:\n"
+        "    pass\n"
+        "with open('/dev/null', 'w') as null:\n"
+        "    print(2 + 2, file=null, flush=True)\n"
+    )
+    exec(compile(source, "main.py", "exec"), {"__name__": "rehearsal"})
+
+
+# What the interpreter reads once, when it starts.
+STARTUP = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_", "GLIBC_", "OPENSSL_", "PATH", "HOME")
+
+
+def needs_cold_start(env, preloaded, files):
+    """Tell whether a warm interpreter would differ from a new one: a variable
+    comes too late, or a file of the program hides a module that is loaded, or
+    is in the user's site-packages."""
+    return any(name.startswith(STARTUP) for name in env) or any(
+        name == ".local" or name.partition(".")[0] in preloaded for name in files
+    )
+
+
+def import_hidden():
+    """Import the image's own sitecustomize, which this file hides."""
+    import sys
+
+    del sys.modules["sitecustomize"]
+    try:
+        import sitecustomize  # noqa: F401
+    except ImportError:
+        pass
+
+
+def drop(preloaded):
+    """Take what was preloaded out of the interpreter's teardown.
+
+    The program cannot tell whether the standard library is torn down, and it
+    costs half a run. Its own modules are torn down as ever, unless something
+    preloaded holds on to them, such as a patched class: each is given a token,
+    and when that is still alive near the end, what was preloaded goes too.
+    """
+    import gc
+    import sys
+    import typing
+    import weakref
+
+    for forget in getattr(typing, "_cleanups", ()):
+        forget()  # its caches hold the program's classes
+    modules = sys.modules
+    for name, module in preloaded.items():
+        if modules.get(name) is module:
+            del modules[name]
+    token = Token()
+    for name, module in modules.items():
+        if isinstance(module, type(sys)):
+            names = object.__getattribute__(module, "__dict__")
+            if name == "__main__" or "__cached__" in names:  # from source
+                names["__token__"] = token
+    # The interpreter collects garbage, then clears what is left, from the last
+    # module on.
+    last = type(sys)("last")
+    last.check = Check(weakref.ref(token), preloaded, gc)
+    modules["last"] = preloaded["last"] = last
+
+
+class Token:
+    """Lives as long as any of the program's modules."""
+
+
+class Check:
+    """Gives up what was preloaded when it goes and the token has not."""
+
+    def __init__(self, token, preloaded, gc):
+        self.token, self.preloaded, self.gc = token, preloaded, gc
+
+    def __del__(self):
+        if self.token() is not None:
+            self.gc.unfreeze()
+            self.preloaded.clear()
+            self.gc.collect()
+
+
+warm()
+# The site module passes over a sitecustomize that is not there, and the import
+# system forgets one that fails: so none of this shows in sys.modules.
+if "sitecustomize" not in __import__("sys").modules:
+    raise ImportError(name="sitecustomize")
