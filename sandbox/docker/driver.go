@@ -1,0 +1,240 @@
+// Package docker is the driver for the Docker Engine, and for whatever speaks
+// its API.
+//
+// [New] makes a driver, [Driver.Launch] a sandbox: a container is created with
+// the profile of [profile], attached and started; its first process is the
+// agent, and the attached stream carries the agent's frames. There is no exec,
+// no copy, no mount from the host: once a program has run, the only thing that
+// happens to a container is that it is removed.
+//
+// The API version is negotiated. Nothing here depends on the version of the
+// Engine or of its cgroups.
+//
+// Errors that mean that the Engine does not answer wrap sandbox.ErrEngine.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/client"
+
+	"github.com/preheat/preheat/sandbox"
+	"github.com/preheat/preheat/sandbox/agent"
+)
+
+const (
+	// LabelInstance marks every container of preheat, with the instance's name.
+	LabelInstance = "preheat.instance"
+
+	// LabelLanguage says which language a container is for.
+	LabelLanguage = "preheat.language"
+
+	// cleanUp bounds what is done to leave nothing behind.
+	cleanUp = 30 * time.Second
+
+	// orphanAge is how long another instance has to remove a container of its
+	// own that has ended, before Reap does.
+	orphanAge = 10 * time.Minute
+)
+
+// Config says how a Driver works.
+type Config struct {
+	// Instance names this server among those on the same Engine. It must be
+	// the same after a restart and must not be shared.
+	Instance string
+
+	Logger *slog.Logger
+}
+
+// Driver launches sandboxes on one Engine.
+type Driver struct {
+	cfg    Config
+	api    *client.Client
+	uids   atomic.Uint32
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // the goroutine that runs watch
+
+	mu   sync.Mutex // guards live
+	live map[string]*Sandbox
+}
+
+var _ sandbox.Driver = (*Driver)(nil)
+
+// NewClient returns a client for the Engine that the environment names
+// (DOCKER_HOST and its companions), or the one on this machine. It does not
+// connect yet.
+func NewClient() (*client.Client, error) {
+	api, err := client.NewClientWithOpts(client.FromEnv, client.WithAPIVersionNegotiation())
+	if err != nil {
+		return nil, fmt.Errorf("docker: %w", err)
+	}
+	return api, nil
+}
+
+// New returns a driver on api, which becomes its own. It does not wait for the
+// Engine; see Check.
+func New(api *client.Client, cfg Config) (*Driver, error) {
+	if cfg.Instance == "" {
+		return nil, errors.New("docker: the instance needs a name")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d := &Driver{cfg: cfg, api: api, cancel: cancel, live: make(map[string]*Sandbox)}
+	d.tasks.Go(func() { d.watch(ctx) })
+	return d, nil
+}
+
+// Close ends the driver's goroutine and connections.
+func (d *Driver) Close() error {
+	d.cancel()
+	d.tasks.Wait()
+	return d.api.Close()
+}
+
+// Check asks the Engine what it is.
+func (d *Driver) Check(ctx context.Context) (sandbox.EngineInfo, error) {
+	info, err := d.api.Info(ctx)
+	if err != nil {
+		return sandbox.EngineInfo{}, wrap("ask the engine", err)
+	}
+	out := sandbox.EngineInfo{
+		Name:          "docker",
+		Version:       info.ServerVersion,
+		APIVersion:    d.api.ClientVersion(),
+		StorageDriver: info.Driver,
+		Runtime:       info.DefaultRuntime,
+		CPUs:          info.NCPU,
+		MemoryBytes:   info.MemTotal,
+	}
+	out.CgroupVersion, _ = strconv.Atoi(info.CgroupVersion)
+	for name := range info.Runtimes {
+		out.Runtimes = append(out.Runtimes, name)
+	}
+	return out, nil
+}
+
+// Launch makes a sandbox, as sandbox.Driver describes.
+func (d *Driver) Launch(ctx context.Context, lang sandbox.Language) (sandbox.Sandbox, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, lang.Limits.Warmup,
+		fmt.Errorf("docker: a %s sandbox was not warm after %s", lang.Name, lang.Limits.Warmup))
+	defer cancel()
+	s := &Sandbox{driver: d, name: containerName(lang.Name), oom: make(chan struct{})}
+	config, host := profile(lang, d.cfg.Instance, d.nextUID())
+	if err := s.launch(ctx, config, host); err != nil {
+		// By name: a create that was cut off may have succeeded.
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
+		defer cancel()
+		return nil, errors.Join(err, d.remove(clean, s.name))
+	}
+	return s, nil
+}
+
+func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *container.HostConfig) error {
+	d := s.driver
+	created, err := d.api.ContainerCreate(ctx, config, host, nil, nil, s.name)
+	if errdefs.IsNotFound(err) {
+		return fmt.Errorf("docker: the image %s is missing; make it with `preheat images build`: %w", config.Image, err)
+	}
+	if err != nil {
+		return wrap("create a container", err)
+	}
+	s.id = created.ID
+	attached, err := d.api.ContainerAttach(ctx, s.id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return wrap("attach to a container", err)
+	}
+	stream := newStream(attached)
+	if err := d.api.ContainerStart(ctx, s.id, container.StartOptions{}); err != nil {
+		stream.Close()
+		return wrap("start a container", err)
+	}
+	if s.conn, err = agent.Handshake(ctx, stream); err != nil {
+		if said := stream.diagnostics(); said != "" {
+			err = fmt.Errorf("%w; it said: %s", err, said)
+		}
+		return err
+	}
+	d.mu.Lock()
+	d.live[s.id] = s
+	d.mu.Unlock()
+	return nil
+}
+
+// The uids of sandboxes: distinct among those alive, so that what the kernel
+// counts by user (pipe buffers, inotify watches, keys) is not shared, and small
+// enough for a daemon that remaps a range of 65,536.
+const (
+	firstUID = 10_000
+	uidCount = 50_000
+)
+
+func (d *Driver) nextUID() int {
+	return firstUID + int(d.uids.Add(1)%uidCount)
+}
+
+// Reap removes the containers of this instance, and those of any other that
+// ended long ago and that nobody removed.
+func (d *Driver) Reap(ctx context.Context) (int, error) {
+	found, err := d.api.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", LabelInstance))})
+	if err != nil {
+		return 0, wrap("list containers", err)
+	}
+	var (
+		tasks  sync.WaitGroup
+		failed = make(chan error, len(found))
+		reaped int
+	)
+	for _, c := range found {
+		orphan := c.State != container.StateRunning && time.Since(time.Unix(c.Created, 0)) > orphanAge
+		if c.Labels[LabelInstance] != d.cfg.Instance && !orphan {
+			continue
+		}
+		reaped++
+		tasks.Go(func() { failed <- d.remove(ctx, c.ID) })
+	}
+	tasks.Wait()
+	close(failed)
+	var all []error
+	for err := range failed {
+		all = append(all, err)
+	}
+	return reaped, errors.Join(all...)
+}
+
+// remove kills and removes a container, named or by id, and returns nil once the
+// Engine has it no more. It tries again until ctx ends: removals stick when the
+// machine is busy.
+func (d *Driver) remove(ctx context.Context, id string) error {
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
+		err := d.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+		if err == nil || errdefs.IsNotFound(err) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return wrap("remove a container", err)
+		case <-time.After(pause):
+		}
+	}
+}
+
+// wrap says what failed, and marks that the Engine did not answer.
+func wrap(op string, err error) error {
+	if client.IsErrConnectionFailed(err) || strings.Contains(err.Error(), "error during connect") {
+		return fmt.Errorf("docker: %s: %w: %w", op, sandbox.ErrEngine, err)
+	}
+	return fmt.Errorf("docker: %s: %w", op, err)
+}

@@ -1,0 +1,114 @@
+package docker
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/preheat/preheat/sandbox"
+)
+
+const (
+	workFolder = "/work"
+	agentPath  = "/app/preheat-agent"
+	hostname   = "sandbox"
+)
+
+// maskedPaths read as empty. A list given to the Engine replaces its own, so
+// this is the whole of it: Docker's default of 2025 and what later ones added.
+var maskedPaths = []string{
+	"/proc/acpi",
+	"/proc/asound",
+	"/proc/interrupts",
+	"/proc/kcore",
+	"/proc/keys",
+	"/proc/latency_stats",
+	"/proc/sched_debug",
+	"/proc/scsi",
+	"/proc/timer_list",
+	"/proc/timer_stats",
+	"/sys/devices/virtual/powercap",
+	"/sys/firmware",
+}
+
+// readonlyPaths cannot be written even where the file's mode allows it.
+var readonlyPaths = []string{
+	"/proc/bus",
+	"/proc/fs",
+	"/proc/irq",
+	"/proc/sys",
+	"/proc/sysrq-trigger",
+}
+
+// profile is the whole lock-down of a sandbox, as the Engine is told it.
+func profile(lang sandbox.Language, instance string, uid int) (*container.Config, *container.HostConfig) {
+	l := lang.Limits
+	user := strconv.Itoa(uid)
+	config := &container.Config{
+		Image:      lang.Image,
+		User:       user + ":" + user,
+		Hostname:   hostname,
+		WorkingDir: workFolder,
+		Entrypoint: []string{agentPath},
+		Cmd:        lang.Command,
+		Env: append([]string{
+			"HOME=" + workFolder,
+			"TMPDIR=" + workFolder,
+			"USER=" + hostname,
+			"LOGNAME=" + hostname,
+			"LANG=C.UTF-8",
+		}, lang.Env...),
+		Labels: map[string]string{LabelInstance: instance, LabelLanguage: lang.Name},
+
+		AttachStdin:     true,
+		AttachStdout:    true,
+		AttachStderr:    true,
+		OpenStdin:       true,
+		StdinOnce:       true, // the agent sees when the host goes away, and ends
+		NetworkDisabled: true,
+		StopSignal:      "SIGKILL",
+		Healthcheck:     &container.HealthConfig{Test: []string{"NONE"}},
+	}
+	no := false
+	host := &container.HostConfig{
+		NetworkMode:    "none",
+		IpcMode:        container.IPCModePrivate,
+		CgroupnsMode:   container.CgroupnsModePrivate,
+		ReadonlyRootfs: true,
+		Tmpfs: map[string]string{workFolder: fmt.Sprintf(
+			"rw,exec,nosuid,nodev,size=%d,nr_inodes=%d,mode=0700,uid=%d,gid=%d", l.WorkBytes, l.WorkFiles, uid, uid)},
+		ShmSize:       l.ShmBytes, // POSIX semaphores, which multiprocessing needs, live there
+		CapDrop:       []string{"ALL"},
+		SecurityOpt:   []string{"no-new-privileges"},
+		MaskedPaths:   maskedPaths,
+		ReadonlyPaths: readonlyPaths,
+		LogConfig:     container.LogConfig{Type: "none"},
+		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
+		OomScoreAdj:   500, // when the machine itself is short, sandboxes go first
+		Runtime:       lang.Runtime,
+		Init:          &no,
+		Resources: container.Resources{
+			Memory:     l.MemoryBytes,
+			MemorySwap: l.MemoryBytes, // memory and swap together: no swap
+			NanoCPUs:   int64(l.CPUs * 1e9),
+			PidsLimit:  &l.Pids,
+			Ulimits: []*container.Ulimit{
+				{Name: "core", Soft: 0, Hard: 0},
+				{Name: "fsize", Soft: l.WorkBytes, Hard: l.WorkBytes},
+				{Name: "nofile", Soft: l.OpenFiles, Hard: l.OpenFiles},
+			},
+		},
+	}
+	return config, host
+}
+
+// containerName returns a new name. Removing by name works even when the answer
+// to a create was lost.
+func containerName(language string) string {
+	var b [8]byte
+	rand.Read(b[:])
+	return "preheat-" + language + "-" + hex.EncodeToString(b[:])
+}

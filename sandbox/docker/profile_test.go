@@ -1,0 +1,48 @@
+package docker
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/docker/docker/api/types/container"
+
+	"github.com/preheat/preheat/sandbox"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// The golden file is the lock-down as an auditor reads it; a change to it is a
+// change to what preheat promises.
+func TestProfileIsTheGoldenFile(t *testing.T) {
+	config, host := profile(sandbox.Language{
+		Name:    "python",
+		Image:   "preheat-python:latest",
+		Command: []string{"python3", "-u", "main.py"},
+		Env:     []string{"PYTHONPATH=/app/python"},
+		Runtime: "runc",
+		Limits:  sandbox.DefaultLimits(),
+	}, "golden", 10001)
+	got, err := json.MarshalIndent(struct {
+		Config     *container.Config
+		HostConfig *container.HostConfig
+	}{config, host}, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got = append(got, '\n')
+	const name = "testdata/profile.golden.json"
+	if *update {
+		if err := os.WriteFile(name, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != string(want) {
+		t.Errorf("the profile is not %s; look at the change, then run this test with -update\n%s", name, got)
+	}
+}

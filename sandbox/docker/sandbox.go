@@ -1,0 +1,114 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/containerd/errdefs"
+
+	"github.com/preheat/preheat/sandbox"
+	"github.com/preheat/preheat/sandbox/agent"
+)
+
+const (
+	// verdict bounds how long a run that lost its agent waits for the Engine
+	// to say why.
+	verdict = 2 * time.Second
+
+	// drain is how long output may still arrive after a container has died.
+	drain = time.Second
+)
+
+// Sandbox is one container.
+type Sandbox struct {
+	driver *Driver
+	name   string
+	id     string
+	conn   *agent.Conn
+
+	destroyed atomic.Bool
+	oomOnce   sync.Once
+	oom       chan struct{} // closed when the Engine tells of an OOM kill
+}
+
+var _ sandbox.Sandbox = (*Sandbox)(nil)
+
+// ID is the container's id.
+func (s *Sandbox) ID() string { return s.id }
+
+// Dead is closed when the container has ended.
+func (s *Sandbox) Dead() <-chan struct{} { return s.conn.Done() }
+
+// Run runs p, as sandbox.Sandbox describes.
+func (s *Sandbox) Run(ctx context.Context, p sandbox.Program, out sandbox.Output) (sandbox.Result, error) {
+	if s.destroyed.Load() {
+		return sandbox.Result{}, sandbox.ErrUsed
+	}
+	start := time.Now()
+	res, err := s.conn.Run(ctx, p, out)
+	if errors.Is(err, agent.ErrLost) {
+		return s.explain(ctx, time.Since(start), err)
+	}
+	return res, err
+}
+
+// explain finds out why the agent is gone: the kernel's OOM killer took it, or
+// the program made it break, or the Engine failed.
+func (s *Sandbox) explain(ctx context.Context, took time.Duration, lost error) (sandbox.Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, verdict)
+	defer cancel()
+	res := sandbox.Result{Status: sandbox.Error, ExitCode: sandbox.ExitKilled, Duration: took}
+	for {
+		if s.destroyed.Load() {
+			return sandbox.Result{}, fmt.Errorf("docker: destroyed while it ran: %w", lost)
+		}
+		info, err := s.driver.api.ContainerInspect(ctx, s.id)
+		if err != nil && !errdefs.IsNotFound(err) && ctx.Err() == nil {
+			return sandbox.Result{}, wrap("inspect a container", err)
+		}
+		if err == nil && info.State.OOMKilled {
+			res.Status = sandbox.OutOfMemory
+			return res, nil
+		}
+		ended := err != nil || !info.State.Running
+		pause := 50 * time.Millisecond
+		if ended {
+			pause = 200 * time.Millisecond // the kill is told after the death, at times
+		}
+		select {
+		case <-s.oom:
+			res.Status = sandbox.OutOfMemory
+			return res, nil
+		case <-ctx.Done():
+			return res, nil
+		case <-time.After(pause):
+			if ended {
+				return res, nil
+			}
+		}
+	}
+}
+
+// Destroy removes the container, as sandbox.Sandbox describes.
+func (s *Sandbox) Destroy(ctx context.Context) error {
+	s.destroyed.Store(true)
+	s.conn.Close()
+	if err := s.driver.remove(ctx, s.id); err != nil {
+		return err
+	}
+	s.driver.mu.Lock()
+	delete(s.driver.live, s.id)
+	s.driver.mu.Unlock()
+	return nil
+}
+
+// sawOOM is called by the driver's watch.
+func (s *Sandbox) sawOOM() { s.oomOnce.Do(func() { close(s.oom) }) }
+
+// sawDeath is called by the driver's watch. The stream ends by itself when its
+// container does; this is for an Engine that forgets.
+func (s *Sandbox) sawDeath() { time.AfterFunc(drain, s.conn.Hangup) }
