@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/preheat/preheat/sandbox"
+	"github.com/preheat/preheat/sandbox/docker"
+	"github.com/preheat/preheat/sandbox/docker/images"
+	"github.com/preheat/preheat/sandbox/languages"
+)
+
+// embedded holds the agent once `make build` has made it.
+//
+//go:embed all:embedded
+var embedded embed.FS
+
+func agentBinary() ([]byte, error) {
+	agent, err := embedded.ReadFile("embedded/preheat-agent")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.New("this preheat was built without its agent; build it with `make build`")
+	}
+	return agent, err
+}
+
+// checkEngine asks the engine what it is, within a few seconds.
+func checkEngine(ctx context.Context, d *docker.Driver) (sandbox.EngineInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	info, err := d.Check(ctx)
+	if err != nil {
+		return info, fmt.Errorf("%w\nstart a Docker Engine, or name one in DOCKER_HOST; `make engine` installs one on Debian", err)
+	}
+	return info, nil
+}
+
+// selectFolders returns the languages named, or all when none is.
+func selectFolders(names []string) ([]languages.Folder, error) {
+	all, err := languages.All()
+	if err != nil || len(names) == 0 {
+		return all, err
+	}
+	var selected []languages.Folder
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(f languages.Folder) bool { return f.Manifest.Name == name })
+		if i < 0 {
+			return nil, usageError{fmt.Errorf("unknown language %q; there are %s", name, strings.Join(folderNames(all), ", "))}
+		}
+		selected = append(selected, all[i])
+	}
+	return selected, nil
+}
+
+func folderNames(folders []languages.Folder) []string {
+	names := make([]string, len(folders))
+	for i, f := range folders {
+		names[i] = f.Manifest.Name
+	}
+	return names
+}
+
+// newBuilder returns an image builder and what closes its connection.
+func newBuilder() (*images.Builder, io.Closer, error) {
+	api, err := docker.NewClient()
+	if err != nil {
+		return nil, nil, err
+	}
+	return images.New(api, images.Config{NPMRegistry: os.Getenv("npm_config_registry")}), api, nil
+}
+
+// buildImages makes the images that are missing or stale, telling progress on w.
+func buildImages(ctx context.Context, folders []languages.Folder, o images.Options, w io.Writer) ([]images.Image, error) {
+	agent, err := agentBinary()
+	if err != nil {
+		return nil, err
+	}
+	builder, api, err := newBuilder()
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	var built []images.Image
+	for _, f := range folders {
+		image, err := builder.Build(ctx, f, agent, o, func(line string) { fmt.Fprintln(w, line) })
+		if err != nil {
+			return nil, err
+		}
+		built = append(built, image)
+	}
+	return built, nil
+}
+
+// language joins a folder, its image and the operator's choices.
+func language(f languages.Folder, image images.Image, runtime string, limits sandbox.Limits) sandbox.Language {
+	m := f.Manifest
+	return sandbox.Language{
+		Name:    m.Name,
+		Aliases: m.Aliases,
+		Version: image.Version,
+		Entry:   m.Entry,
+		Image:   image.ID, // not the tag: a rebuild meanwhile must not mix two
+		Command: m.Command,
+		Env:     m.Env,
+		Runtime: runtime,
+		Limits:  limits,
+	}
+}

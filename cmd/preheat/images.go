@@ -1,0 +1,98 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/cobra"
+
+	"github.com/preheat/preheat/sandbox/docker/images"
+)
+
+func newImages() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "images",
+		Short: "Make and list the languages' images",
+		Long: `The images are made through the Docker Engine: from the official slim images
+where a registry answers, else from a Debian root that mmdebstrap makes on this
+machine. Both have the same layout. The agent and the warm-up code are baked in.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newImagesBuild(), newImagesList())
+	return cmd
+}
+
+func newImagesBuild() *cobra.Command {
+	var o images.Options
+	var base string
+	cmd := &cobra.Command{
+		Use:   "build [LANGUAGE ...]",
+		Short: "Make the images that are missing or stale",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.Base = images.BaseKind(base)
+			switch o.Base {
+			case images.Auto, images.Registry, images.Debian:
+			default:
+				return usageError{fmt.Errorf("--base is %q; want auto, registry or debian", base)}
+			}
+			folders, err := selectFolders(args)
+			if err != nil {
+				return err
+			}
+			built, err := buildImages(cmd.Context(), folders, o, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			return printImages(cmd, built)
+		},
+	}
+	cmd.Flags().StringVar(&base, "base", string(images.Auto), "where a root comes from: auto, registry or debian")
+	cmd.Flags().BoolVar(&o.Force, "force", false, "make fresh images again, and their roots too")
+	return cmd
+}
+
+func newImagesList() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the images and whether they are fresh",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			folders, err := selectFolders(nil)
+			if err != nil {
+				return err
+			}
+			agent, err := agentBinary()
+			if err != nil {
+				return err
+			}
+			builder, api, err := newBuilder()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			found, err := builder.List(cmd.Context(), folders, agent)
+			if err != nil {
+				return err
+			}
+			return printImages(cmd, found)
+		},
+	}
+}
+
+func printImages(cmd *cobra.Command, list []images.Image) error {
+	w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "LANGUAGE\tVERSION\tIMAGE\tSIZE\tHASH\tBASE\tCREATED\tSTATE")
+	for _, i := range list {
+		size, created := "", ""
+		if i.Freshness != images.Missing {
+			size, created = units.HumanSize(float64(i.Size)), i.Created.Local().Format(time.DateTime)
+		}
+		row := []string{i.Language, i.Version, i.Ref, size, i.Hash[:min(12, len(i.Hash))], string(i.Base), created, string(i.Freshness)}
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
+}

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/preheat/preheat/httpapi"
+	"github.com/preheat/preheat/metrics"
+	"github.com/preheat/preheat/pool"
+	"github.com/preheat/preheat/sandbox"
+	"github.com/preheat/preheat/sandbox/docker"
+	"github.com/preheat/preheat/sandbox/docker/images"
+	"github.com/preheat/preheat/web"
+)
+
+func newServe() *cobra.Command {
+	o := defaultOptions()
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the HTTP API and the page",
+		Long: `Keeps warm sandboxes of every language and runs what is posted to /run.
+
+Images that are missing or stale are made first. What an earlier server of the
+same instance left behind is removed before the first request. SIGTERM and
+SIGINT stop it: no new runs, those under way may finish within --grace, then
+every sandbox is destroyed. A second signal ends it at once.`,
+		Example: `  preheat serve
+  preheat serve --pool python=8,node=4 --timeout 5s --memory 256m
+  curl -s -X POST http://127.0.0.1:5000/run -H 'Content-Type: application/json' -d '{"code":"print(2 + 2)"}'`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.validate(); err != nil {
+				return usageError{err}
+			}
+			return serve(cmd.Context(), o, cmd.ErrOrStderr())
+		},
+	}
+	o.register(cmd.Flags())
+	return cmd
+}
+
+// serve runs the server until ctx ends. Its clean-ups run last-in first-out,
+// also when a later step fails.
+func serve(ctx context.Context, o *options, stderr io.Writer) (err error) {
+	log := o.logger(stderr)
+	api, err := docker.NewClient()
+	if err != nil {
+		return err
+	}
+	// Bound before anything is reaped: whoever holds the address also holds
+	// the instance's sandboxes.
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", o.addr)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	driver, err := docker.New(api, docker.Config{Instance: o.instanceName(ln.Addr()), Logger: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, driver.Close()) }()
+	engine, err := checkEngine(ctx, driver)
+	if err != nil {
+		return err
+	}
+	log.Info("engine", "version", engine.Version, "api", engine.APIVersion, "cgroup", engine.CgroupVersion, "runtime", engine.Runtime)
+	members, err := o.members(ctx, engine, log, stderr)
+	if err != nil {
+		return err
+	}
+	m := metrics.New(version)
+	reaped, err := driver.Reap(ctx)
+	m.Reaped(reaped)
+	if err != nil {
+		return err
+	}
+	if reaped > 0 {
+		log.Info("removed what an earlier server left", "sandboxes", reaped)
+	}
+	p, err := pool.New(driver, o.poolConfig(members, m.Hooks(), log))
+	if err != nil {
+		return err
+	}
+	defer func() {
+		err = errors.Join(err, closePool(ctx, p))
+		log.Info("stopped")
+	}()
+	m.Watch(p.Stats)
+	server, err := httpapi.New(o.httpConfig(p, driver, m, log))
+	if err != nil {
+		return err
+	}
+	return listen(ctx, server, ln, o.grace, log)
+}
+
+// listen serves until ctx ends, and then as long as runs need to finish.
+func listen(ctx context.Context, server *httpapi.Server, ln net.Listener, grace time.Duration, log *slog.Logger) error {
+	served := make(chan error, 1)
+	go func() { served <- server.Listener(ln) }()
+	log.Info("serving", "url", "http://"+ln.Addr().String(), "version", version)
+	select {
+	case err := <-served:
+		return err
+	case <-ctx.Done():
+	}
+	log.Info("stopping; runs under way may finish", "grace", grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	return errors.Join(err, <-served)
+}
+
+// closePool destroys every sandbox. By now no request holds one.
+func closePool(ctx context.Context, p *pool.Pool) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	return p.Close(ctx)
+}
+
+// members returns the languages with their images and pool sizes.
+func (o *options) members(ctx context.Context, engine sandbox.EngineInfo, log *slog.Logger, progress io.Writer) ([]pool.Member, error) {
+	folders, err := selectFolders(o.languages)
+	if err != nil {
+		return nil, err
+	}
+	built, err := buildImages(ctx, folders, images.Options{Base: images.Auto}, progress)
+	if err != nil {
+		return nil, err
+	}
+	var members []pool.Member
+	for i, f := range folders {
+		size, ok := o.pool[f.Manifest.Name]
+		if !ok {
+			size = f.Manifest.Pool
+		}
+		members = append(members, pool.Member{Language: language(f, built[i], o.runtime, o.limits), Size: size})
+	}
+	for name := range o.pool {
+		if _, err := selectFolders([]string{name}); err != nil {
+			return nil, err
+		}
+	}
+	fitted := pool.FitMemory(members, engine.MemoryBytes)
+	for i, m := range fitted {
+		if m.Size < members[i].Size {
+			log.Warn("the pool is smaller than asked for, to fit the engine's memory",
+				"language", m.Language.Name, "size", m.Size, "asked", members[i].Size)
+		}
+	}
+	return fitted, nil
+}
+
+func (o *options) poolConfig(members []pool.Member, hooks pool.Hooks, log *slog.Logger) pool.Config {
+	return pool.Config{
+		Languages:   members,
+		MaxLive:     o.maxSandboxes,
+		Launches:    o.launches,
+		Queue:       o.queue,
+		RefillDelay: o.refillDelay,
+		Hooks:       hooks,
+		Logger:      log,
+	}
+}
+
+func (o *options) httpConfig(p *pool.Pool, driver *docker.Driver, m *metrics.Metrics, log *slog.Logger) httpapi.Config {
+	return httpapi.Config{
+		Pool: p,
+		Check: func(ctx context.Context) error {
+			_, err := driver.Check(ctx)
+			return err
+		},
+		Metrics:      m.Handler(),
+		Page:         web.Mount,
+		Version:      version,
+		Logger:       log,
+		MaxCodeChars: o.maxCode,
+		MaxBodyBytes: int(o.maxBody),
+		OutputBytes:  int(o.outputBytes),
+		FloodBytes:   o.floodBytes,
+		Timeout:      o.timeout,
+		MaxTimeout:   o.maxTimeout,
+		QueueTimeout: o.queueTimeout,
+		AllowedHosts: o.allowedHosts,
+	}
+}
+
+// instanceName is the one given, or the machine's name and the address.
+func (o *options) instanceName(addr net.Addr) string {
+	if o.instance != "" {
+		return o.instance
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return fmt.Sprintf("%s/%s", host, addr)
+}
