@@ -1,0 +1,87 @@
+# preheat: `make run` serves, `make test` tests. Both set up what they need.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := help
+
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+AGENT    := cmd/preheat/embedded/preheat-agent
+TOOLS    := bin/tools
+FUZZTIME ?= 10s
+
+# Development tools, built from source at these versions.
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOTESTSUM     := gotest.tools/gotestsum@v1.13.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.1.4
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+.PHONY: run
+run: build engine ## set everything up and serve on 127.0.0.1:5000; make run ARGS="--pool python=8"
+	@exec bin/preheat serve $(ARGS)
+
+.PHONY: test
+test: images browser $(TOOLS)/gotestsum ## set everything up and run every test, those on the real Engine included
+	@echo "testing"
+	export PREHEAT_ENGINE=required PREHEAT_BROWSER=required
+	$(TOOLS)/gotestsum --format pkgname-and-test-fails --hide-summary=skipped -- -race -p 1 -timeout 15m ./...
+
+.PHONY: build
+build: ## build bin/preheat
+	@echo "building bin/preheat (the first time may take a minute or two)"
+	export CGO_ENABLED=0
+	go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $(AGENT) ./cmd/preheat-agent
+	go build -trimpath -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o bin/preheat ./cmd/preheat
+
+.PHONY: engine
+engine: build ## make sure that a Docker Engine answers; PREHEAT_INSTALL_ENGINE=no installs none
+	@scripts/engine.sh bin/preheat doctor --quiet
+
+.PHONY: images
+images: engine ## make the languages' images
+	@bin/preheat images build
+
+.PHONY: browser
+browser: ## make sure that there is a Chromium for the tests of the page
+	@scripts/browser.sh
+
+.PHONY: bench
+bench: images ## measure warm runs against docker run and docker exec, and refill
+	@go run ./bench
+
+.PHONY: lint
+lint: $(TOOLS)/golangci-lint ## vet and lint, the rules for imports included
+	@echo "linting"
+	go vet ./...
+	$(TOOLS)/golangci-lint run
+
+.PHONY: vuln
+vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities; exceptions are in scripts/vuln.sh
+	@scripts/vuln.sh $(TOOLS)/govulncheck
+
+.PHONY: fuzz
+fuzz: ## fuzz every decoder for FUZZTIME (default 10s) each
+	@for package in $$(go list ./...); do
+		for target in $$(go test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); do
+			echo "fuzzing $$target"
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package"
+		done
+	done
+
+.PHONY: clean
+clean: ## remove what was built
+	@rm -rf bin $(AGENT)
+
+$(TOOLS)/golangci-lint: Makefile
+	@$(call install,$(GOLANGCI_LINT))
+
+$(TOOLS)/gotestsum: Makefile
+	@$(call install,$(GOTESTSUM))
+
+$(TOOLS)/govulncheck: Makefile
+	@$(call install,$(GOVULNCHECK))
+
+install = echo "installing $(1) (the first time may take some minutes)"; GOBIN=$(CURDIR)/$(TOOLS) go install $(1)
