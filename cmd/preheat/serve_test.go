@@ -30,8 +30,9 @@ type server struct {
 	cmd        *exec.Cmd
 	url        string
 	containers func() []string // names of those the engine has of it
-	ended      chan struct{}   // closed when stderr has ended
-	log        bytes.Buffer    // stderr; read it after ended
+	asked      sync.Once
+	ended      chan struct{} // closed when stderr has ended
+	log        bytes.Buffer  // stderr; read it after ended
 }
 
 var served = regexp.MustCompile(`msg=serving url=(\S+)`)
@@ -85,7 +86,7 @@ func (s *server) stop(t *testing.T) {
 	if s.cmd.ProcessState != nil {
 		return
 	}
-	s.cmd.Process.Signal(syscall.SIGTERM)
+	s.terminate()
 	<-s.ended
 	if err := s.cmd.Wait(); err != nil {
 		t.Errorf("the server ended with %v: %s", err, s.log.String())
@@ -93,6 +94,11 @@ func (s *server) stop(t *testing.T) {
 	if left := s.containers(); len(left) > 0 {
 		t.Errorf("the server left %v", left)
 	}
+}
+
+// terminate asks the server to end, once: a second signal would cut it off.
+func (s *server) terminate() {
+	s.asked.Do(func() { s.cmd.Process.Signal(syscall.SIGTERM) })
 }
 
 // kill ends the server as a crash does.
@@ -244,6 +250,7 @@ func TestAnEndlessProgramsContainerIsGoneSoon(t *testing.T) {
 
 func TestABurstIsAnsweredOnceEach(t *testing.T) {
 	s := startServer(t, "test-burst", "--languages", "python", "--pool", "python=4", "--queue", "8")
+	eventually(t, "the pool is full", func() bool { return strings.Contains(s.get(t, "/pool"), `"warm":4`) })
 	answers := make([]answer, 50)
 	var tasks sync.WaitGroup
 	for i := range answers {
@@ -273,7 +280,7 @@ func TestRunsFinishAfterSIGTERM(t *testing.T) {
 	result := make(chan answer, 1)
 	go func() { result <- s.post(t, python("import time\ntime.sleep(2)\nprint('finished')")) }()
 	eventually(t, "the run is under way", func() bool { return strings.Contains(s.get(t, "/pool"), `"leased":1`) })
-	s.cmd.Process.Signal(syscall.SIGTERM)
+	s.terminate()
 	if a := <-result; a.Stdout != "finished\n" {
 		t.Errorf("got %d %s", a.http, a.body)
 	}

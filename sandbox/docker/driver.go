@@ -134,7 +134,7 @@ func (d *Driver) Launch(ctx context.Context, lang sandbox.Language) (sandbox.San
 	s := &Sandbox{driver: d, name: containerName(lang.Name), oom: make(chan struct{})}
 	config, host := profile(lang, d.cfg.Instance, d.nextUID())
 	if err := s.launch(ctx, config, host); err != nil {
-		// By name: a create that was cut off may have succeeded.
+		// By name: the answer to a create may have been lost.
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
 		defer cancel()
 		return nil, errors.Join(err, d.remove(clean, s.name))
@@ -144,7 +144,11 @@ func (d *Driver) Launch(ctx context.Context, lang sandbox.Language) (sandbox.San
 
 func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *container.HostConfig) error {
 	d := s.driver
-	created, err := d.api.ContainerCreate(ctx, config, host, nil, nil, s.name)
+	// A create that is cut off goes on in the Engine, and what it makes would
+	// be there after it was looked for and removed.
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
+	defer cancel()
+	created, err := d.api.ContainerCreate(whole, config, host, nil, nil, s.name)
 	if errdefs.IsNotFound(err) {
 		return fmt.Errorf("docker: the image %s is missing; make it with `preheat images build`: %w", config.Image, err)
 	}
@@ -152,6 +156,9 @@ func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *co
 		return wrap("create a container", err)
 	}
 	s.id = created.ID
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
 	attached, err := d.api.ContainerAttach(ctx, s.id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
 	if err != nil {
 		return wrap("attach to a container", err)

@@ -200,6 +200,24 @@ func TestLaunchThatDoesNotWarmUpLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestLaunchThatIsCutOffLeavesNothing(t *testing.T) {
+	d, cli := newDriver(t)
+	lang := enginetest.Language(t, cli, "python")
+	for _, after := range []time.Duration{0, 1, 3, 10, 30, 60, 100} {
+		ctx, cancel := context.WithTimeout(t.Context(), after*time.Millisecond)
+		s, err := d.Launch(ctx, lang)
+		cancel()
+		if err == nil {
+			t.Logf("warm within %d ms", after)
+			s.Destroy(t.Context())
+		}
+	}
+	time.Sleep(500 * time.Millisecond) // for what the Engine may still be making
+	if n := count(t, cli, d.cfg.Instance); n != 0 {
+		t.Errorf("%d containers are left", n)
+	}
+}
+
 func TestReapRemovesWhatACrashLeft(t *testing.T) {
 	d, cli := newDriver(t)
 	lang := enginetest.Language(t, cli, "python")

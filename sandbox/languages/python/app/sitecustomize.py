@@ -36,8 +36,14 @@ def warm():
     for name in ("sys", "builtins", "__main__", "sitecustomize"):
         preloaded.pop(name, None)
     preloaded[""] = preloaded  # frozen with itself in a cycle: never freed
+    # A frozen dict is never found to be garbage, and one that holds nothing is
+    # not frozen.
+    main = vars(sys.modules["__main__"])
+    kept = main.copy()
+    main.clear()
     gc.collect()
     gc.freeze()
+    main.update(kept)
 
     os.write(3, b"R")
     words = []
@@ -106,6 +112,7 @@ def drop(preloaded):
     and when that is still alive near the end, what was preloaded goes too.
     """
     import gc
+    import os
     import sys
     import typing
     import weakref
@@ -117,10 +124,11 @@ def drop(preloaded):
         if modules.get(name) is module:
             del modules[name]
     token = Token()
+    library = os.path.dirname(os.__file__)
     for name, module in modules.items():
         if isinstance(module, type(sys)):
             names = object.__getattribute__(module, "__dict__")
-            if name == "__main__" or "__cached__" in names:  # from source
+            if name == "__main__" or not str(names.get("__file__", library)).startswith(library):
                 names["__token__"] = token
     # The interpreter collects garbage, then clears what is left, from the last
     # module on.
