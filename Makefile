@@ -33,7 +33,7 @@ test: images browser $(TOOLS)/gotestsum ## set everything up and run every test,
 build: ## build bin/preheat
 	@echo "building bin/preheat (the first time may take a minute or two)"
 	export CGO_ENABLED=0
-	go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $(AGENT) ./cmd/preheat-agent
+	GOOS=linux go build -trimpath -buildvcs=false -ldflags='-s -w -buildid=' -o $(AGENT) ./cmd/preheat-agent
 	go build -trimpath -buildvcs=false -ldflags='-s -w -X main.version=$(VERSION)' -o bin/preheat ./cmd/preheat
 
 .PHONY: engine

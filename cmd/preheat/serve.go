@@ -59,7 +59,7 @@ func serve(ctx context.Context, o *options, stderr io.Writer) (err error) {
 	// the instance's sandboxes.
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", o.addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; --addr takes another address", err)
 	}
 	defer ln.Close()
 	driver, err := docker.New(api, docker.Config{Instance: o.instanceName(ln.Addr()), Logger: log})
