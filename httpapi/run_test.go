@@ -191,7 +191,7 @@ func TestOurFailuresAreAnsweredWithTheirCode(t *testing.T) {
 		tt := &tests[i]
 		t.Run(tt.name, func(t *testing.T) {
 			var log logged
-			s, err := newServer(Config{Logger: slog.New(slog.NewTextHandler(&log, nil))}, &tt.pool)
+			s, err := newServer(Config{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}, &tt.pool)
 			if err != nil {
 				t.Fatal(err)
 			}

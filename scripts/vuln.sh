@@ -9,9 +9,9 @@ set -eu
 
 # Exceptions, one a line: the identifier, and why it does not concern preheat.
 exceptions='
-GO-2025-3829 the daemon, when firewalld reloads; preheat links only the client
-GO-2026-4883 the daemon's check of plugin privileges; preheat links only the client
-GO-2026-4887 the daemon's authorization plugins; preheat links only the client
+GO-2025-3829 the daemon and firewalld; preheat links only the client
+GO-2026-4883 plugin privileges in the daemon; preheat links only the client
+GO-2026-4887 authorization plugins of the daemon; preheat links only the client
 '
 
 report=$(mktemp)
