@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -22,46 +21,11 @@ import (
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox/sandboxtest"
 	"github.com/preheat/preheat/web"
+	"github.com/preheat/preheat/web/browsertest"
 )
 
 // patience bounds what a test does in the browser.
 const patience = 60 * time.Second
-
-// browser starts Chromium, or skips the test where there is none and
-// PREHEAT_BROWSER is not "required".
-func browser(t *testing.T) context.Context {
-	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("PREHEAT_BROWSER") == "required" {
-			t.Fatal("there is no chromium to test the page in")
-		}
-		t.Skip("there is no chromium to test the page in; PREHEAT_BROWSER=required makes this a failure")
-	}
-	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path),
-		chromedp.UserDataDir(t.TempDir()),
-		chromedp.DisableGPU,
-		chromedp.Flag("disable-component-update", true))
-	if os.Geteuid() == 0 {
-		options = append(options, chromedp.NoSandbox)
-	}
-	ctx, _ := chromedp.NewContext(context.Background(), chromedp.WithAllocatorOptions(options...))
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("starting %s: %v", path, err)
-	}
-	t.Cleanup(func() { closeTab(t, ctx) })
-	return ctx
-}
-
-// closeTab closes a tab, or the browser.
-func closeTab(t *testing.T, ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	if err := chromedp.Cancel(ctx); err != nil {
-		t.Errorf("closing the browser: %v", err)
-	}
-}
 
 // serve starts a server with the page on a fake driver and returns its address
 // and what ends it.
@@ -119,7 +83,7 @@ func open(t *testing.T, browser context.Context, url string) *tab {
 	ctx, _ := chromedp.NewContext(browser)
 	b := &tab{t: t, ctx: ctx}
 	t.Cleanup(func() {
-		closeTab(t, ctx)
+		browsertest.Close(t, ctx)
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		for _, fault := range b.faults {

@@ -14,10 +14,11 @@ import (
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/sandboxtest"
+	"github.com/preheat/preheat/web/browsertest"
 )
 
 func TestPage(t *testing.T) {
-	chromium := browser(t)
+	chromium := browsertest.Start(t)
 	for _, tt := range []struct {
 		name string
 		test func(*testing.T, context.Context)
