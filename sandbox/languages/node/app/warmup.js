@@ -5,7 +5,7 @@
 // NODE_OPTIONS: Node loads it when it is up and before it looks for main.js. Here
 // the modules that programs commonly use are loaded, the agent is told, and Node
 // waits. When the agent lets it go, main.js exists, and Node runs it as it always
-// does. A worker thread loads this file too, and finds nothing to do.
+// does. A worker thread loads this file too, and finds nothing to warm.
 
 const CONTROL = 3;
 
@@ -23,7 +23,6 @@ function warm() {
   for (const name of MODULES) require(`node:${name}`);
   rehearse();
   delete process.env.NODE_OPTIONS;
-  delete require.cache[__filename];
   skipTeardown();
 
   fs.writeSync(CONTROL, 'R');
@@ -52,15 +51,19 @@ function rehearse() {
 // Makes a program that ends well end at once: tearing V8's heap down takes
 // longer than a run, and nobody can see it. `emit` is read, with `_exiting` set,
 // when the 'exit' event is due. A program that listens for it, or has an exit code
-// of its own, or an error yet to be printed, ends as ever.
+// of its own, or an error yet to be printed, ends as ever; so does one that has
+// replaced `emit`.
 function skipTeardown() {
-  const { emit } = require('node:events').prototype;
+  const { prototype } = require('node:events');
+  const { emit } = prototype;
   Object.defineProperty(Object.getPrototypeOf(process), 'emit', {
     configurable: true,
-    enumerable: false,
+    enumerable: true,
     get() {
-      if (process._exiting && !process.exitCode && process.listenerCount('exit') === 0) process.reallyExit(0);
-      return emit;
+      if (process._exiting && !process.exitCode && prototype.emit === emit && process.listenerCount('exit') === 0) {
+        process.reallyExit(0);
+      }
+      return prototype.emit;
     },
     set(value) {
       Object.defineProperty(this, 'emit', { value, configurable: true, enumerable: true, writable: true });
@@ -75,4 +78,11 @@ function coldStart(args, env) {
   process.execve(process.execPath, ['node', 'main.js', ...args], { ...process.env, ...env });
 }
 
+// Takes this file out of what a program can see of the modules that are loaded.
+function forget() {
+  delete require.cache[__filename];
+  delete require('node:module')._pathCache[`${__filename}\x00`];
+}
+
+forget();
 if (require('node:worker_threads').isMainThread) warm();

@@ -7,12 +7,13 @@ and waits. When the agent lets it go, main.py exists, and Python runs it as it
 always does: no frame, name or exit path is ours.
 """
 
+import sys
+
 
 def warm():
     import atexit
     import gc
     import os
-    import sys
 
     # Registered first, so it runs last.
     preloaded = {}
@@ -94,8 +95,6 @@ def needs_cold_start(env, preloaded, files):
 
 def import_hidden():
     """Import the image's own sitecustomize, which this file hides."""
-    import sys
-
     del sys.modules["sitecustomize"]
     try:
         import sitecustomize  # noqa: F401
@@ -113,7 +112,6 @@ def drop(preloaded):
     """
     import gc
     import os
-    import sys
     import typing
     import weakref
 
@@ -133,7 +131,7 @@ def drop(preloaded):
     # The interpreter collects garbage, then clears what is left, from the last
     # module on.
     last = type(sys)("last")
-    last.check = Check(weakref.ref(token), preloaded, gc)
+    last.check = Check(weakref.ref(token), preloaded, weakref.ref, gc.unfreeze, gc.collect)
     modules["last"] = preloaded["last"] = last
 
 
@@ -142,20 +140,28 @@ class Token:
 
 
 class Check:
-    """Gives up what was preloaded when it goes and the token has not."""
+    """When it goes and the token has not, gives up what was preloaded, as the
+    interpreter does: first what is garbage, then what the modules hold."""
 
-    def __init__(self, token, preloaded, gc):
-        self.token, self.preloaded, self.gc = token, preloaded, gc
+    def __init__(self, token, preloaded, weak, unfreeze, collect):
+        self.token, self.preloaded, self.weak = token, preloaded, weak
+        self.unfreeze, self.collect = unfreeze, collect
 
     def __del__(self):
-        if self.token() is not None:
-            self.gc.unfreeze()
-            self.preloaded.clear()
-            self.gc.collect()
+        if self.token() is None:
+            return
+        modules = [self.weak(m) for m in self.preloaded.values() if isinstance(m, type(sys))]
+        self.preloaded.clear()
+        self.unfreeze()
+        self.collect()
+        for weak in reversed(modules):
+            if self.token() is not None and weak() is not None:
+                names = weak().__dict__
+                names.update(dict.fromkeys(names.keys() - {"__builtins__"}))
 
 
 warm()
 # The site module passes over a sitecustomize that is not there, and the import
 # system forgets one that fails: so none of this shows in sys.modules.
-if "sitecustomize" not in __import__("sys").modules:
+if "sitecustomize" not in sys.modules:
     raise ImportError(name="sitecustomize")

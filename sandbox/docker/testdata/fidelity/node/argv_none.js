@@ -1,0 +1,3 @@
+console.log(process.argv.length, process.argv0, process.title);
+process.title = 'mine';
+console.log(process.title, process.argv);

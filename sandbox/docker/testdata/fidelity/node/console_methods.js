@@ -1,0 +1,12 @@
+console.table([{ a: 1, b: 'x' }, { a: 2, c: true }]);
+console.group('group');
+console.info('indented');
+console.groupEnd();
+console.dir({ a: { b: { c: { d: 1 } } } }, { depth: 0 });
+console.assert(false, 'asserted %d', 5);
+console.count(); console.count('x'); console.countReset('x'); console.count('x');
+console.warn('warn %s %o %j %%', 'a', [1], { b: 2 });
+console.error(new Error('shown').message);
+console.timeEnd('never started');
+console.log(Object.keys(console), console.log.name, console._stdout === process.stdout);
+console.log('%c styled', 'color: red', -0, [undefined, null, , 1n], Symbol('s'));

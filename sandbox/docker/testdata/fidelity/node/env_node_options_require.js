@@ -1,0 +1,1 @@
+console.log(globalThis.fromPreload, process.execArgv, Object.keys(require.cache));

@@ -1,0 +1,2 @@
+import { join } from 'path';
+console.log(join('a', 'b'), import.meta.filename);

@@ -1,0 +1,5 @@
+import 'node:fs';
+function fail() {
+  throw new Error('in a module');
+}
+fail();

@@ -1,0 +1,2 @@
+import 'node:fs';
+await Promise.reject(new TypeError('rejected at the top'));

@@ -1,0 +1,3 @@
+import process from 'node:process';
+process.on('exit', (code) => console.log('exit', code));
+await new Promise(() => {});

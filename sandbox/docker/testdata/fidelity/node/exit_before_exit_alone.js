@@ -1,0 +1,1 @@
+process.once('beforeExit', (code) => console.log('beforeExit', code));

@@ -1,0 +1,4 @@
+process.on('exit', () => {
+  process.exitCode = 12;
+});
+console.log('end');

@@ -1,0 +1,1 @@
+process.emit('error', new Error('nobody listens'));

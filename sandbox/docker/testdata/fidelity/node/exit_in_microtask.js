@@ -1,0 +1,3 @@
+Promise.resolve().then(() => process.exit(4));
+setTimeout(() => console.log('never'), 0);
+console.log('sync');

@@ -1,0 +1,2 @@
+const inspector = require('inspector');
+console.log(inspector.url(), typeof inspector.Session);

@@ -1,0 +1,3 @@
+const names = [];
+for (const name in process) names.push(name);
+console.log(names.sort());

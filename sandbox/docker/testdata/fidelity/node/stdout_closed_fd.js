@@ -1,0 +1,3 @@
+require('fs').closeSync(1);
+console.log('nowhere');
+process.stderr.write('still here\n');

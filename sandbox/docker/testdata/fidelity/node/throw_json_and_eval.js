@@ -1,0 +1,6 @@
+try {
+  eval('1 +');
+} catch (e) {
+  console.log(e.stack.split('\n')[0], e.stack.includes('main.js'));
+}
+JSON.parse('{"a": }');

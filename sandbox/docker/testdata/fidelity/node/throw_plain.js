@@ -1,0 +1,4 @@
+function fail(x) {
+  throw new TypeError(`bad ${x}`);
+}
+fail(1);

@@ -1,0 +1,2 @@
+const { add } = require('./add.ts');
+console.log(add(1, 2));

@@ -1,0 +1,5 @@
+async function main() {
+  console.log('start');
+  throw new Error('from main');
+}
+main();

@@ -1,0 +1,8 @@
+def f():
+    try:
+        quit("bye")
+    finally:
+        print("finally")
+
+
+f()

@@ -1,0 +1,10 @@
+import faulthandler
+
+faulthandler.enable()
+
+
+def crash():
+    faulthandler._sigsegv()
+
+
+crash()

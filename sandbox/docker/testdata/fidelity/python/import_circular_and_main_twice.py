@@ -1,0 +1,4 @@
+import other
+
+print("main is", __name__)
+value = 1

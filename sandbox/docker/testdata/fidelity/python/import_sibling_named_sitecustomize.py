@@ -1,0 +1,4 @@
+import sitecustomize
+import usercustomize
+
+print(sitecustomize.__file__, usercustomize.__file__)

@@ -1,0 +1,3 @@
+import wave
+
+print(wave.mine, wave.__file__)

@@ -1,0 +1,3 @@
+import sys
+
+sys.stdout.write("y" * 1_000_000)

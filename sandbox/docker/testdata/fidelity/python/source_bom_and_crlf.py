@@ -1,0 +1,4 @@
+﻿print("with a BOM")
+if True:
+    print("""a
+b""")

@@ -1,0 +1,3 @@
+print(input("name? "))
+print(input())
+print(input("more? "))

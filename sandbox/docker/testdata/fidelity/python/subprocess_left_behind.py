@@ -1,0 +1,4 @@
+import subprocess
+
+p = subprocess.Popen(["sleep", "60"])
+print("left it behind")

@@ -1,0 +1,4 @@
+import random
+
+value = 1
+print(valeu)

@@ -1,0 +1,1 @@
+raise ValueError("größe ✓")  # ünïcödé 日本
