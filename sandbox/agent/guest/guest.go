@@ -277,9 +277,9 @@ func (g *guest) write(payload []byte) error {
 	if err != nil {
 		return err
 	}
-	flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+	flags := unix.O_WRONLY | unix.O_CREAT | unix.O_EXCL | unix.O_CLOEXEC
 	if f.Name == g.last {
-		flags = os.O_WRONLY | os.O_APPEND
+		flags = unix.O_WRONLY | unix.O_APPEND | unix.O_CLOEXEC
 	}
 	g.last = f.Name
 	if dir := filepath.Dir(f.Name); dir != "." {
@@ -287,12 +287,16 @@ func (g *guest) write(payload []byte) error {
 			return err
 		}
 	}
-	file, err := os.OpenFile(f.Name, flags, 0o666)
+	// Not by os.OpenFile, whose first call sets up more than it is worth here.
+	fd, err := unix.Open(f.Name, flags, 0o666)
 	if err != nil {
-		return err
+		return fmt.Errorf("write %s: %w", f.Name, err)
 	}
-	_, err = file.Write(f.Content)
-	return errors.Join(err, file.Close())
+	defer unix.Close(fd)
+	if err := writeAll(fd, f.Content); err != nil {
+		return fmt.Errorf("write %s: %w", f.Name, err)
+	}
+	return nil
 }
 
 // feed writes input to the program. One that has closed its end gets no more.
@@ -338,7 +342,7 @@ func (g *guest) pass(i int, fd *int) (bool, error) {
 		return true, nil
 	}
 	agent.PutHeader(g.buf, agent.Stdout+agent.Type(i), keep)
-	return true, writeAll(g.buf[:agent.HeaderBytes+keep])
+	return true, tell(g.buf[:agent.HeaderBytes+keep])
 }
 
 // finish passes on what the program has left in its pipes and reports its end.
@@ -386,15 +390,22 @@ func (g *guest) finish() error {
 const maxPipeBytes = 1 << 20
 
 func (g *guest) send(t agent.Type, payload []byte) error {
-	return writeAll(agent.AppendFrame(g.buf[:0], t, payload))
+	return tell(agent.AppendFrame(g.buf[:0], t, payload))
 }
 
-// writeAll writes to the host, which always reads.
-func writeAll(b []byte) error {
+// tell writes to the host, which reads as long as it is there.
+func tell(frame []byte) error {
+	if writeAll(1, frame) != nil {
+		return errHostGone
+	}
+	return nil
+}
+
+func writeAll(fd int, b []byte) error {
 	for len(b) > 0 {
-		n, err := unix.Write(1, b)
+		n, err := unix.Write(fd, b)
 		if err != nil && err != unix.EINTR {
-			return errHostGone
+			return err
 		}
 		b = b[max(n, 0):]
 	}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	startWait = 2 * time.Minute // for readiness, and for a full pool
+	stopWait  = time.Minute     // for an end after SIGTERM
+)
+
+// server is a preheat under measurement.
+type server struct {
+	instance string
+	url      string
+	http     *http.Client
+	cmd      *exec.Cmd
+	begun    time.Time
+	exited   chan struct{} // closed by the goroutine that waits for the process
+	log      bytes.Buffer  // what the process said; to be read after exited
+}
+
+// startServer starts path on a free port. Only stop ends it, not ctx.
+func startServer(ctx context.Context, path, instance string) (*server, error) {
+	var config net.ListenConfig
+	ln, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	addr := ln.Addr().String()
+	ln.Close()
+	s := &server{
+		instance: instance,
+		url:      "http://" + addr,
+		http:     &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024}, Timeout: time.Minute},
+		cmd:      exec.CommandContext(context.WithoutCancel(ctx), path, "serve", "--addr", addr, "--instance", instance, "--log-level", "warn"),
+		begun:    time.Now(),
+		exited:   make(chan struct{}),
+	}
+	s.cmd.Stderr = &s.log
+	// A Ctrl-C is for bench, which then stops the server: a second signal would
+	// make it leave its containers behind.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the server: %w; build it with `make build`", err)
+	}
+	go func() { s.cmd.Wait(); close(s.exited) }()
+	return s, nil
+}
+
+// stop ends the server and waits until it has destroyed its sandboxes.
+func (s *server) stop() error {
+	s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.exited:
+	case <-time.After(stopWait):
+		s.cmd.Process.Kill()
+		<-s.exited
+		return fmt.Errorf("the server did not end within %s of SIGTERM", stopWait)
+	}
+	if !s.cmd.ProcessState.Success() {
+		return fmt.Errorf("the server ended with %s; it said:\n%s", s.cmd.ProcessState, &s.log)
+	}
+	return nil
+}
+
+// awaitStart measures from the start of the process.
+func (s *server) awaitStart(ctx context.Context) (f startFigures, err error) {
+	if err := s.poll(ctx, func() bool { return s.get(ctx, "/readyz", nil) == nil }); err != nil {
+		return f, err
+	}
+	f.Ready = millis(time.Since(s.begun))
+	if err := s.awaitFull(ctx, 0); err != nil {
+		return f, err
+	}
+	f.Full = millis(time.Since(s.begun))
+	return f, nil
+}
+
+type poolAnswer struct {
+	Totals struct{ Size, Warm, Launching, Destroying int }
+}
+
+// awaitFull returns once the pool has been full and idle, and then for rest.
+func (s *server) awaitFull(ctx context.Context, rest time.Duration) error {
+	err := s.poll(ctx, func() bool {
+		var p poolAnswer
+		err := s.get(ctx, "/pool", &p)
+		return err == nil && p.Totals.Warm >= p.Totals.Size && p.Totals.Launching+p.Totals.Destroying == 0
+	})
+	if err == nil {
+		time.Sleep(rest)
+	}
+	return err
+}
+
+// poll asks done every few milliseconds until it says yes.
+func (s *server) poll(ctx context.Context, done func() bool) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, startWait, fmt.Errorf("the server was not ready, or its pool not full, within %s", startWait))
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-s.exited:
+			return errors.New("the server ended by itself")
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func (s *server) get(ctx context.Context, path string, answer any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
+	if err != nil {
+		return err
+	}
+	_, err = s.do(req, answer)
+	return err
+}
+
+// do sends req and decodes the answer, which must be of status 200. 429 and 503
+// are errRefused. The time is that from the request to the answer's last byte.
+func (s *server) do(req *http.Request, answer any) (took time.Duration, err error) {
+	start := time.Now()
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	took = time.Since(start)
+	resp.Body.Close()
+	switch {
+	case err != nil:
+		return 0, err
+	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable:
+		return 0, fmt.Errorf("%w: %s", errRefused, body)
+	case resp.StatusCode != http.StatusOK:
+		return 0, fmt.Errorf("%s: %s: %s", req.URL.Path, resp.Status, body)
+	case answer == nil:
+		return took, nil
+	}
+	return took, json.Unmarshal(body, answer)
+}
+
+// errRefused marks a 429 or 503.
+var errRefused = errors.New("the server refused")
+
+type runAnswer struct {
+	Status, Stdout string
+	Timing         struct {
+		Run float64 `json:"run_ms"`
+	}
+}
+
+// run posts h and measures from the request's first byte to the answer's last.
+func (s *server) run(ctx context.Context, h hello) (a runAnswer, took time.Duration, err error) {
+	body, err := json.Marshal(map[string]string{"language": h.language, "code": h.code})
+	if err != nil {
+		return a, 0, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/run", bytes.NewReader(body))
+	if err != nil {
+		return a, 0, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	took, err = s.do(req, &a)
+	if err == nil && (a.Status != "ok" || a.Stdout != h.prints) {
+		err = fmt.Errorf("a warm run ended %s and printed %q, want %q", a.Status, a.Stdout, h.prints)
+	}
+	return a, took, err
+}
+
+// sustain has clients post Python's hello back to back for the given time.
+func (s *server) sustain(ctx context.Context, clients int, length time.Duration) (sustainedFigures, error) {
+	ctx, cancel := context.WithTimeout(ctx, length)
+	defer cancel()
+	var (
+		tasks   sync.WaitGroup
+		mu      sync.Mutex // guards what follows
+		took    []time.Duration
+		refused int
+		failed  error
+	)
+	note := func(d time.Duration, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err == nil:
+			took = append(took, d)
+		case errors.Is(err, errRefused):
+			refused++
+		case ctx.Err() == nil:
+			failed = err
+		}
+	}
+	for range clients {
+		tasks.Go(func() {
+			for ctx.Err() == nil {
+				_, d, err := s.run(ctx, hellos[0])
+				note(d, err)
+				if err != nil {
+					time.Sleep(50 * time.Millisecond)
+				}
+			}
+		})
+	}
+	tasks.Wait()
+	return sustainedFigures{
+		Clients: clients, Seconds: length.Seconds(), Refused: refused,
+		PerSecond: float64(len(took)) / length.Seconds(), Accepted: summarize(took),
+	}, failed
+}
