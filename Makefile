@@ -27,7 +27,7 @@ run: build engine ## set everything up and serve on 127.0.0.1:5000; make run ARG
 test: images browser $(TOOLS)/gotestsum ## set everything up and run every test, those on the real Engine included
 	@echo "testing"
 	export PREHEAT_ENGINE=required PREHEAT_BROWSER=required
-	$(TOOLS)/gotestsum --format pkgname-and-test-fails --hide-summary=skipped -- -race -p 1 -timeout 15m ./...
+	$(TOOLS)/gotestsum --format pkgname-and-test-fails --hide-summary=skipped -- -race -count=1 -p 1 -timeout 15m ./...
 
 .PHONY: build
 build: ## build bin/preheat
