@@ -44,6 +44,9 @@ func (b *Builder) base(ctx context.Context, f languages.Folder, o Options, say s
 	if spec.Image == "" {
 		return b.debianBase(ctx, f.Manifest.Name, spec, o.Force, say)
 	}
+	if base, err := b.cachedBase(ctx, f.Manifest.Name, spec); err != nil || base.id != "" && !o.Force {
+		return base, err
+	}
 	base, registryErr := b.registryBase(ctx, spec, o.Force, say)
 	if registryErr == nil || ctx.Err() != nil {
 		return base, registryErr
@@ -54,6 +57,25 @@ func (b *Builder) base(ctx context.Context, f languages.Folder, o Options, say s
 		return baseImage{}, errors.Join(err, registryErr)
 	}
 	return base, nil
+}
+
+// cachedBase returns the base that the engine already has, if any: an absent
+// registry is asked once, not at every rebuild.
+func (b *Builder) cachedBase(ctx context.Context, language string, spec languages.Base) (baseImage, error) {
+	for _, c := range []baseImage{{spec.Image, Registry}, {debianRef(language, spec), Debian}} {
+		if id, err := b.localImage(ctx, c.id); err != nil || id != "" {
+			return baseImage{id, c.kind}, err
+		}
+	}
+	return baseImage{}, nil
+}
+
+// debianRepository and debianRef name the Debian root of a language: its tag
+// says what it was made from.
+func debianRepository(language string) string { return "preheat-base-" + language }
+
+func debianRef(language string, spec languages.Base) string {
+	return debianRepository(language) + ":" + spec.Hash(runtime.GOARCH)[:12]
 }
 
 // registryBase returns the registry's image: the local one when there is one
@@ -125,8 +147,7 @@ func (b *Builder) debianBase(ctx context.Context, language string, spec language
 	if spec.Debian == nil {
 		return baseImage{}, errors.New("the recipe has no Debian base")
 	}
-	repository := "preheat-base-" + language
-	ref := repository + ":" + spec.Hash(runtime.GOARCH)[:12]
+	ref := debianRef(language, spec)
 	old, err := b.localImage(ctx, ref)
 	if err != nil {
 		return baseImage{}, err
@@ -141,5 +162,5 @@ func (b *Builder) debianBase(ctx context.Context, language string, spec language
 	if err := b.retag(ctx, id, ref); err != nil {
 		return baseImage{}, err
 	}
-	return baseImage{id, Debian}, b.removeOtherTags(ctx, repository, ref)
+	return baseImage{id, Debian}, b.removeOtherTags(ctx, debianRepository(language), ref)
 }
