@@ -154,10 +154,10 @@ func (s *Server) writeError(c *fiber.Ctx, err error) error {
 	return writeJSON(c, status, errorAnswer{e.Sentence, e.Code})
 }
 
-// levelOf keeps what happens by design, many times a second when there is too
-// much to do, out of the log; the metrics count it.
+// levelOf keeps out of the log what happens with every request while there is
+// too much to do or the engine is down; the pool tells of that once.
 func levelOf(code Code) slog.Level {
-	if code == CodeInternal || code == CodeEngineDown {
+	if code == CodeInternal {
 		return slog.LevelError
 	}
 	return slog.LevelDebug

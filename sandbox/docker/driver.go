@@ -59,11 +59,12 @@ type Config struct {
 
 // Driver launches sandboxes on one Engine.
 type Driver struct {
-	cfg    Config
-	api    *client.Client
-	uids   atomic.Uint32
-	cancel context.CancelFunc
-	tasks  sync.WaitGroup // the goroutine that runs watch
+	cfg   Config
+	api   *client.Client
+	uids  atomic.Uint32
+	life  context.Context // ended by Close, and with it the driver's tasks
+	end   context.CancelFunc
+	tasks sync.WaitGroup // watch, and discard's removals
 
 	mu   sync.Mutex // guards live
 	live map[string]*Sandbox
@@ -91,15 +92,15 @@ func New(api *client.Client, cfg Config) (*Driver, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	d := &Driver{cfg: cfg, api: api, cancel: cancel, live: make(map[string]*Sandbox)}
-	d.tasks.Go(func() { d.watch(ctx) })
+	d := &Driver{cfg: cfg, api: api, live: make(map[string]*Sandbox)}
+	d.life, d.end = context.WithCancel(context.Background())
+	d.tasks.Go(func() { d.watch(d.life) })
 	return d, nil
 }
 
-// Close ends the driver's goroutine and connections.
+// Close ends the driver's goroutines and connections.
 func (d *Driver) Close() error {
-	d.cancel()
+	d.end()
 	d.tasks.Wait()
 	return d.api.Close()
 }
@@ -134,12 +135,27 @@ func (d *Driver) Launch(ctx context.Context, lang sandbox.Language) (sandbox.San
 	s := &Sandbox{driver: d, name: containerName(lang.Name), oom: make(chan struct{})}
 	config, host := profile(lang, d.cfg.Instance, d.nextUID())
 	if err := s.launch(ctx, config, host); err != nil {
-		// By name: the answer to a create may have been lost.
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
-		defer cancel()
-		return nil, errors.Join(err, d.remove(clean, s.name))
+		d.discard(ctx, s.name)
+		return nil, err
 	}
 	return s, nil
+}
+
+// discard removes what a failed launch may have left: by name, because the
+// answer to a create may have been lost. What does not go at once, because the
+// Engine is down, must not hold the launch's error up; it is tried again until
+// the driver is closed, and then the next start's Reap finds it.
+func (d *Driver) discard(ctx context.Context, name string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
+	defer cancel()
+	if d.tryRemove(ctx, name) == nil {
+		return
+	}
+	d.tasks.Go(func() {
+		if err := d.remove(d.life, name); err != nil {
+			d.cfg.Logger.Warn("left a container to the next start", "container", name, "error", err)
+		}
+	})
 }
 
 func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *container.HostConfig) error {
@@ -226,16 +242,24 @@ func (d *Driver) Reap(ctx context.Context) (int, error) {
 // machine is busy.
 func (d *Driver) remove(ctx context.Context, id string) error {
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, time.Second) {
-		err := d.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
-		if err == nil || errdefs.IsNotFound(err) {
+		err := d.tryRemove(ctx, id)
+		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return wrap("remove a container", err)
+			return err
 		case <-time.After(pause):
 		}
 	}
+}
+
+func (d *Driver) tryRemove(ctx context.Context, id string) error {
+	err := d.api.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	if err == nil || errdefs.IsNotFound(err) {
+		return nil
+	}
+	return wrap("remove a container", err)
 }
 
 // wrap says what failed, and marks that the Engine did not answer.

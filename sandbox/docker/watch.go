@@ -17,16 +17,22 @@ func (d *Driver) watch(ctx context.Context) {
 		filters.Arg("event", string(events.ActionDie)),
 		filters.Arg("event", string(events.ActionOOM)),
 	)}
+	lost := false
 	for ctx.Err() == nil {
 		started := time.Now()
 		// Asked first because Events reads the client's API version without
 		// the lock under which it is negotiated.
 		_, err := d.api.ServerVersion(ctx)
 		if err == nil {
+			if lost {
+				d.cfg.Logger.Info("the engine answers again")
+			}
+			lost = false
 			err = d.listen(ctx, &options)
 		}
-		if ctx.Err() == nil {
-			d.cfg.Logger.Warn("no events from the engine; subscribing again", "error", err)
+		if ctx.Err() == nil && !lost {
+			d.cfg.Logger.Warn("lost the engine's events; subscribing until it answers", "error", err)
+			lost = true
 		}
 		if options.Since == "" {
 			options.Since = started.Format(time.RFC3339Nano)
