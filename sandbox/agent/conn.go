@@ -190,6 +190,9 @@ func (c *Conn) print(f Frame) error {
 	if len(f.Payload) > *left {
 		return fmt.Errorf("%w: more output than was asked for", ErrProtocol)
 	}
+	if len(f.Payload) == 0 { // they would count for nothing, and could come for ever
+		return fmt.Errorf("%w: an empty frame of output", ErrProtocol)
+	}
 	*left -= len(f.Payload)
 	if f.Type == Stdout {
 		c.out.Stdout(f.Payload)
@@ -260,6 +263,9 @@ func (r Report) result(took time.Duration) sandbox.Result {
 		res.Status = sandbox.OK
 	case r.OOMKills > 0:
 		// A parent that fails because its child was killed ran out of memory too.
+		// One that outlived such a child and failed for another reason looks the
+		// same from outside; that the limit was hit is then the likelier cause,
+		// and true in any case. The exit code tells them apart.
 		res.Status = sandbox.OutOfMemory
 	}
 	return res

@@ -80,6 +80,7 @@ func TestRunReturnsWhatTheAgentReports(t *testing.T) {
 		"own SIGKILL":  {Report{ExitCode: 137}, sandbox.Result{Status: sandbox.Error, ExitCode: 137}},
 		"memory":       {Report{ExitCode: 137, OOMKills: 1}, sandbox.Result{Status: sandbox.OutOfMemory, ExitCode: 137}},
 		"child's only": {Report{OOMKills: 1}, sandbox.Result{Status: sandbox.OK}},
+		"child's, too": {Report{ExitCode: 1, OOMKills: 1}, sandbox.Result{Status: sandbox.OutOfMemory, ExitCode: 1}},
 		"flood":        {Report{ExitCode: 137, Flooded: true, Truncated: true}, sandbox.Result{Status: sandbox.OutputLimit, ExitCode: 137, Truncated: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +116,10 @@ func TestAHostileAgentEndsItsRunAndNothingElse(t *testing.T) {
 		"an unknown field":         AppendFrame(nil, Finished, []byte(`{"status":"ok"}`)),
 		"an impossible exit code":  result(Report{ExitCode: 256}),
 		"an impossible figure":     result(Report{MemoryBytes: -1}),
+		"processor time for ages":  result(Report{CPUMicros: maxCPUMicros + 1}),
+		"an empty frame of output": AppendFrame(nil, Stdout, nil),
+		"a file":                   AppendFile(nil, sandbox.File{Name: "main.py"}),
+		"a file with an evil name": AppendFrame(nil, File, []byte("\x00\x10../../etc/passwd")),
 		"half a frame":             AppendFrame(nil, Stdout, []byte("abc"))[:6],
 		"nothing":                  nil,
 	} {
@@ -238,7 +243,7 @@ func TestNoOutputComesAfterRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := connect(t, func(agent net.Conn) {
 			for {
-				if _, err := agent.Write(AppendFrame(nil, Stdout, nil)); err != nil {
+				if _, err := agent.Write(AppendFrame(nil, Stdout, []byte("x"))); err != nil {
 					return
 				}
 				time.Sleep(time.Millisecond)
@@ -247,6 +252,7 @@ func TestNoOutputComesAfterRun(t *testing.T) {
 		out := &late{t: t}
 		p := hello()
 		p.Timeout = time.Second
+		p.OutputBytes = 1 << 20
 		if _, err := c.Run(t.Context(), p, out); err != nil {
 			t.Fatal(err)
 		}

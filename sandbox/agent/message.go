@@ -83,7 +83,7 @@ func ParseReport(payload []byte) (Report, error) {
 	if err := decodeStrict(payload, &r); err != nil {
 		return Report{}, fmt.Errorf("%w: RESULT: %w", ErrProtocol, err)
 	}
-	if r.ExitCode < 0 || r.ExitCode > 255 || r.OOMKills < 0 || r.CPUMicros < 0 || r.MemoryBytes < 0 {
+	if r.ExitCode < 0 || r.ExitCode > 255 || r.OOMKills < 0 || r.CPUMicros < 0 || r.CPUMicros > maxCPUMicros || r.MemoryBytes < 0 {
 		return Report{}, fmt.Errorf("%w: RESULT: a value out of range", ErrProtocol)
 	}
 	return r, nil
@@ -100,3 +100,6 @@ func decodeStrict(payload []byte, v any) error {
 	}
 	return nil
 }
+
+// maxCPUMicros is the most microseconds that a time.Duration holds.
+const maxCPUMicros = (1<<63 - 1) / 1000

@@ -95,30 +95,6 @@ type unclosed struct{ *Driver }
 
 func (unclosed) Close() error { return nil }
 
-func TestOutOfMemoryIsToldApart(t *testing.T) {
-	d, cli := newDriver(t)
-	lang := enginetest.Language(t, cli, "python")
-	for _, test := range []struct {
-		name, source string
-		want         sandbox.Status
-		code         int
-	}{
-		{"page by page", "b = []\nwhile True: b.append(bytearray(1 << 20))", sandbox.OutOfMemory, 137},
-		{"the work folder filled", "f = open('x', 'wb')\nb = [bytearray(90 << 20)]\nwhile True: f.write(bytes(1 << 20)); f.flush()", sandbox.OutOfMemory, 137},
-		{"a child, and the parent fails", "import subprocess, sys\np = subprocess.run([sys.executable, '-c', 'b = bytearray(10**9)'])\nsys.exit(p.returncode != 0)", sandbox.OutOfMemory, 1},
-		{"a child, and the parent goes on", "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'b = bytearray(10**9)'])", sandbox.OK, 0},
-		{"SIGKILL of itself", "import os\nos.kill(os.getpid(), 9)", sandbox.Error, 137},
-		{"MemoryError", "raise MemoryError", sandbox.Error, 1},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			res, err := launch(t, d, lang).Run(t.Context(), program(lang, test.source), new(sandbox.Capture))
-			if err != nil || res.Status != test.want || res.ExitCode != test.code {
-				t.Errorf("got %s, exit code %d, %v; want %s, %d", res.Status, res.ExitCode, err, test.want, test.code)
-			}
-		})
-	}
-}
-
 func TestTheAgentCannotBeReached(t *testing.T) {
 	d, cli := newDriver(t)
 	lang := enginetest.Language(t, cli, "python")

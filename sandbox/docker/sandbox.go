@@ -17,7 +17,11 @@ import (
 const (
 	// verdict bounds how long a run that lost its agent waits for the Engine
 	// to say why.
-	verdict = 2 * time.Second
+	verdict = 5 * time.Second
+
+	// afterthought is how long the Engine may tell of an OOM kill after a death
+	// that does not look like one.
+	afterthought = 200 * time.Millisecond
 
 	// drain is how long output may still arrive after a container has died.
 	drain = time.Second
@@ -50,14 +54,17 @@ func (s *Sandbox) Run(ctx context.Context, p sandbox.Program, out sandbox.Output
 	}
 	start := time.Now()
 	res, err := s.conn.Run(ctx, p, out)
-	if errors.Is(err, agent.ErrLost) {
+	switch {
+	case errors.Is(err, agent.ErrProtocol): // alive, and not ours any more
+		return sandbox.Result{Status: sandbox.Error, ExitCode: sandbox.ExitKilled, Duration: time.Since(start)}, nil
+	case errors.Is(err, agent.ErrLost):
 		return s.explain(ctx, time.Since(start), err)
 	}
 	return res, err
 }
 
 // explain finds out why the agent is gone: the kernel's OOM killer took it, or
-// the program made it break, or the Engine failed.
+// it broke, or the Engine failed.
 func (s *Sandbox) explain(ctx context.Context, took time.Duration, lost error) (sandbox.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, verdict)
 	defer cancel()
@@ -74,11 +81,13 @@ func (s *Sandbox) explain(ctx context.Context, took time.Duration, lost error) (
 			res.Status = sandbox.OutOfMemory
 			return res, nil
 		}
-		ended := err != nil || !info.State.Running
-		pause := 50 * time.Millisecond
-		if ended {
-			pause = 200 * time.Millisecond // the kill is told after the death, at times
+		pause, last := 50*time.Millisecond, false
+		if err != nil || !info.State.Running && info.State.ExitCode != sandbox.ExitKilled {
+			pause, last = afterthought, true
 		}
+		// The first process of a container cannot be killed from inside it, so
+		// SIGKILL was the kernel's or an operator's: the Engine's word on that is
+		// waited for, as for that on a container that still runs.
 		select {
 		case <-s.oom:
 			res.Status = sandbox.OutOfMemory
@@ -86,7 +95,7 @@ func (s *Sandbox) explain(ctx context.Context, took time.Duration, lost error) (
 		case <-ctx.Done():
 			return res, nil
 		case <-time.After(pause):
-			if ended {
+			if last {
 				return res, nil
 			}
 		}

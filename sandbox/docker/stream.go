@@ -9,6 +9,8 @@ import (
 	"unicode"
 
 	"github.com/docker/docker/api/types"
+
+	"github.com/preheat/preheat/sandbox/agent"
 )
 
 const (
@@ -21,12 +23,17 @@ const (
 
 	// keptDiagnostics bounds what is kept of the agent's own messages, in bytes.
 	keptDiagnostics = 4 << 10
+
+	// maxDiagnostics bounds what is read of them, in bytes: an agent that says
+	// more would keep its reader busy, and nobody listening.
+	maxDiagnostics = 1 << 20
 )
 
 // stream is the way to the agent: what it reads is the agent's standard output.
 type stream struct {
 	types.HijackedResponse
-	left uint32 // bytes of the current chunk of stdout not read yet; of the reader alone
+	left  uint32 // bytes of the current chunk of stdout not read yet; of the reader alone
+	heard int64  // bytes of stderr so far; of the reader alone
 
 	mu   sync.Mutex // guards said
 	said []byte     // the agent's standard error
@@ -59,6 +66,9 @@ func (s *stream) Read(p []byte) (int, error) {
 }
 
 func (s *stream) keep(size int64) error {
+	if s.heard += size; s.heard > maxDiagnostics {
+		return fmt.Errorf("%w: more than %d bytes of standard error", agent.ErrProtocol, maxDiagnostics)
+	}
 	s.mu.Lock()
 	room := int64(keptDiagnostics - len(s.said))
 	s.mu.Unlock()

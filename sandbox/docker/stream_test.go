@@ -4,11 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"io"
 	"strings"
 	"testing"
 
 	"github.com/docker/docker/api/types"
+
+	"github.com/preheat/preheat/sandbox/agent"
 )
 
 func chunk(kind byte, content string) string {
@@ -38,6 +41,13 @@ func TestStreamBoundsDiagnostics(t *testing.T) {
 	}
 	if n := len(s.diagnostics()); n != keptDiagnostics {
 		t.Errorf("kept %d bytes, want %d", n, keptDiagnostics)
+	}
+}
+
+func TestStreamEndsWhenDiagnosticsDoNot(t *testing.T) {
+	s := streamOf(strings.Repeat(chunk(2, strings.Repeat("x", 60<<10)), 18) + chunk(1, "end"))
+	if got, err := io.ReadAll(s); len(got) > 0 || !errors.Is(err, agent.ErrProtocol) {
+		t.Errorf("read %q, %v", got, err)
 	}
 }
 
