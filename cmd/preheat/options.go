@@ -31,7 +31,7 @@ type options struct {
 	queue        int
 	queueTimeout time.Duration
 
-	runtime     string
+	runtime     runtimes
 	limits      sandbox.Limits
 	timeout     time.Duration
 	maxTimeout  time.Duration
@@ -76,7 +76,7 @@ func (o *options) register(f *pflag.FlagSet) {
 	f.IntVar(&o.queue, "queue", o.queue, "requests that may wait for a sandbox, per language; -1 for none")
 	f.DurationVar(&o.queueTimeout, "queue-timeout", o.queueTimeout, "how long a request may wait for a sandbox")
 
-	f.StringVar(&o.runtime, "runtime", "", "OCI runtime of the sandboxes, such as runsc (default: the engine's)")
+	f.Var(&o.runtime, "runtime", "OCI runtime of the sandboxes, such as runsc, or one per language, as python=runsc,node=runc (default: the engine's)")
 	sizeVar(f, &o.limits.MemoryBytes, "memory", "memory and swap of a sandbox")
 	f.Float64Var(&o.limits.CPUs, "cpus", o.limits.CPUs, "processors of a sandbox")
 	f.Int64Var(&o.limits.Pids, "pids", o.limits.Pids, "processes and threads of a sandbox")

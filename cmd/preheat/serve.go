@@ -71,7 +71,10 @@ func serve(ctx context.Context, o *options, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	log.Info("engine", "version", engine.Version, "api", engine.APIVersion, "cgroup", engine.CgroupVersion, "runtime", engine.Runtime)
+	log.Info("engine", "version", engine.Version, "api", engine.APIVersion, "cgroup", engine.CgroupVersion)
+	if err := o.checkRuntimes(ctx, driver, log); err != nil {
+		return err
+	}
 	members, err := o.members(ctx, engine, log, stderr)
 	if err != nil {
 		return err
@@ -141,7 +144,7 @@ func (o *options) members(ctx context.Context, engine sandbox.EngineInfo, log *s
 		if !ok {
 			size = f.Manifest.Pool
 		}
-		members = append(members, pool.Member{Language: language(f, built[i], o.runtime, o.limits), Size: size})
+		members = append(members, pool.Member{Language: language(f, built[i], o.runtime.name(f.Manifest.Name), o.limits), Size: size})
 	}
 	for name := range o.pool {
 		if _, err := selectFolders([]string{name}); err != nil {
