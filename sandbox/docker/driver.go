@@ -111,6 +111,9 @@ func (d *Driver) Check(ctx context.Context) (sandbox.EngineInfo, error) {
 	if err != nil {
 		return sandbox.EngineInfo{}, wrap("ask the engine", err)
 	}
+	if err := canFilter(info.SecurityOptions); err != nil {
+		return sandbox.EngineInfo{}, err
+	}
 	out := sandbox.EngineInfo{
 		Name:          "docker",
 		Version:       info.ServerVersion,
@@ -169,7 +172,7 @@ func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *co
 		return fmt.Errorf("docker: the image %s is missing; make it with `preheat images build`: %w", config.Image, err)
 	}
 	if err != nil {
-		return wrap("create a container", err)
+		return wrap("create a container", explainFilter(err))
 	}
 	s.id = created.ID
 	if err := context.Cause(ctx); err != nil {
@@ -182,7 +185,7 @@ func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *co
 	stream := newStream(attached)
 	if err := d.api.ContainerStart(ctx, s.id, container.StartOptions{}); err != nil {
 		stream.Close()
-		return wrap("start a container", err)
+		return wrap("start a container", explainFilter(err))
 	}
 	if s.conn, err = agent.Handshake(ctx, stream); err != nil {
 		if said := stream.diagnostics(); said != "" {

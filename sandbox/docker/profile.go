@@ -15,11 +15,19 @@ const (
 	workFolder = "/work"
 	agentPath  = "/app/preheat-agent"
 	hostname   = "sandbox"
+
+	// shmFiles bounds the files in /dev/shm, which the size alone does not: an
+	// empty file takes the kernel's memory too.
+	shmFiles = 1024
 )
 
 // maskedPaths read as empty. A list given to the Engine replaces its own, so
-// this is the whole of it: Docker's default of 2025 and what later ones added.
+// this is the whole of it: Docker's default of 2025 and what later ones added,
+// and two of /dev. Message queues need no system call of their own to be made,
+// and pseudo-terminals are counted for the whole machine.
 var maskedPaths = []string{
+	"/dev/mqueue",
+	"/dev/pts",
 	"/proc/acpi",
 	"/proc/asound",
 	"/proc/interrupts",
@@ -78,11 +86,15 @@ func profile(lang sandbox.Language, instance string, uid int) (*container.Config
 		IpcMode:        container.IPCModePrivate,
 		CgroupnsMode:   container.CgroupnsModePrivate,
 		ReadonlyRootfs: true,
-		Tmpfs: map[string]string{workFolder: fmt.Sprintf(
-			"rw,exec,nosuid,nodev,size=%d,nr_inodes=%d,mode=0700,uid=%d,gid=%d", l.WorkBytes, l.WorkFiles, uid, uid)},
-		ShmSize:       l.ShmBytes, // POSIX semaphores, which multiprocessing needs, live there
+		Tmpfs: map[string]string{
+			workFolder: fmt.Sprintf(
+				"rw,exec,nosuid,nodev,size=%d,nr_inodes=%d,mode=0700,uid=%d,gid=%d", l.WorkBytes, l.WorkFiles, uid, uid),
+			// POSIX semaphores, which multiprocessing needs, live there.
+			"/dev/shm": fmt.Sprintf(
+				"rw,noexec,nosuid,nodev,size=%d,nr_inodes=%d,mode=1777", l.ShmBytes, shmFiles),
+		},
 		CapDrop:       []string{"ALL"},
-		SecurityOpt:   []string{"no-new-privileges"},
+		SecurityOpt:   []string{"no-new-privileges", filter},
 		MaskedPaths:   maskedPaths,
 		ReadonlyPaths: readonlyPaths,
 		LogConfig:     container.LogConfig{Type: "none"},
