@@ -99,8 +99,10 @@ func TestAnAgentThatTricklesIsEndedByTheDeadline(t *testing.T) {
 	t.Run("a handshake", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			host, agent := net.Pipe()
+			var task sync.WaitGroup
+			task.Go(func() { trickle(agent) })
+			defer task.Wait()
 			defer agent.Close()
-			go trickle(agent)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if _, err := Handshake(ctx, host); !errors.Is(err, context.DeadlineExceeded) {
