@@ -64,8 +64,8 @@ bench: images ## measure warm runs against docker run and docker exec, and refil
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## vet and lint, the rules for imports included
 	@echo "linting"
-	go vet ./...
-	$(TOOLS)/golangci-lint run
+	go vet -tags attacks ./...
+	$(TOOLS)/golangci-lint run --build-tags attacks
 
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities; exceptions are in scripts/vuln.sh
@@ -81,6 +81,10 @@ fuzz: ## fuzz every decoder and the host's side of the stream FUZZTIME (default 
 .PHONY: oom
 oom: images ## tell OOM kills apart OOM_REPEAT (default 500) times for each way to die, and print how often it was right
 	@PREHEAT_ENGINE=required PREHEAT_OOM_REPEAT=$(OOM_REPEAT) go test -count=1 -timeout 2h -v -run '^TestOutOfMemoryIsToldApart$$' ./sandbox/docker | grep -v '^=== '
+
+.PHONY: attacks
+attacks: images ## carry out every attack of the catalogue, print the table and write docs/attacks.md
+	@PREHEAT_ENGINE=required go test -tags attacks -count=1 -timeout 30m -parallel 3 -v -run '^TestAttacksAreContained$$' ./sandbox/docker -update | grep -vE '^ *(===|--- PASS)'
 
 .PHONY: clean
 clean: ## remove what was built
