@@ -18,8 +18,6 @@ import (
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/docker"
 	"github.com/preheat/preheat/sandbox/docker/doctor"
-	"github.com/preheat/preheat/sandbox/docker/images"
-	"github.com/preheat/preheat/sandbox/languages"
 )
 
 func newDoctor() *cobra.Command {
@@ -141,19 +139,6 @@ func examineRuntime(ctx context.Context, d *docker.Driver, language string, o *o
 		return failed("runtime "+language, err)
 	}
 	return judgeRuntime(language, runtime)
-}
-
-func listImages(ctx context.Context, folders []languages.Folder) ([]images.Image, error) {
-	agent, err := agentBinary()
-	if err != nil {
-		return nil, err
-	}
-	builder, api, err := newBuilder()
-	if err != nil {
-		return nil, err
-	}
-	defer api.Close()
-	return builder.List(ctx, folders, agent)
 }
 
 // tryRun runs an empty program, which is one in every language.

@@ -98,6 +98,20 @@ func buildImages(ctx context.Context, folders []languages.Folder, o images.Optio
 	return built, nil
 }
 
+// listImages tells of the images that there are.
+func listImages(ctx context.Context, folders []languages.Folder) ([]images.Image, error) {
+	agent, err := agentBinary()
+	if err != nil {
+		return nil, err
+	}
+	builder, api, err := newBuilder()
+	if err != nil {
+		return nil, err
+	}
+	defer api.Close()
+	return builder.List(ctx, folders, agent)
+}
+
 // language joins a folder, its image and the operator's choices.
 func language(f languages.Folder, image images.Image, runtime string, limits sandbox.Limits) sandbox.Language {
 	m := f.Manifest

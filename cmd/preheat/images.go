@@ -65,16 +65,7 @@ func newImagesList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			agent, err := agentBinary()
-			if err != nil {
-				return err
-			}
-			builder, api, err := newBuilder()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			found, err := builder.List(cmd.Context(), folders, agent)
+			found, err := listImages(cmd.Context(), folders)
 			if err != nil {
 				return err
 			}

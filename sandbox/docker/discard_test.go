@@ -1,9 +1,13 @@
 package docker
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -76,6 +80,53 @@ func TestALaunchThatFailsIsCleanedUpThoughTheEngineIsDown(t *testing.T) {
 	for start := time.Now(); removed.Load() == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Since(start) > cleanUp {
 			t.Fatal("the container was not removed when the engine was back")
+		}
+	}
+}
+
+func TestReapLeavesWhatAnotherInstanceMayStillNeed(t *testing.T) {
+	old, now := time.Now().Add(-2*orphanAge), time.Now()
+	containers := map[string]struct {
+		instance, state string
+		created, ended  time.Time
+		reaped          bool
+	}{
+		"own-running":    {"fake", "running", now, time.Time{}, true},
+		"own-ended":      {"fake", "exited", now, now, true},
+		"running":        {"other", "running", old, time.Time{}, false},
+		"paused":         {"other", "paused", old, time.Time{}, false},
+		"just-ended":     {"other", "exited", old, now, false},
+		"ended-long-ago": {"other", "exited", old, old, true},
+		"just-created":   {"other", "created", now, time.Time{}, false},
+		"never-started":  {"other", "created", old, time.Time{}, true},
+	}
+	var mu sync.Mutex // guards removed
+	var removed []string
+	d := fakeEngine(t, func(w http.ResponseWriter, r *http.Request) {
+		switch id := path.Base(r.URL.Path); {
+		case r.Method == http.MethodDelete:
+			mu.Lock()
+			defer mu.Unlock()
+			removed = append(removed, id)
+		case strings.HasSuffix(r.URL.Path, "/containers/json"):
+			var list []string
+			for id, c := range containers {
+				list = append(list, fmt.Sprintf(`{"Id":%q,"State":%q,"Created":%d,"Labels":{%q:%q}}`,
+					id, c.state, c.created.Unix(), LabelInstance, c.instance))
+			}
+			fmt.Fprintf(w, "[%s]", strings.Join(list, ","))
+		default:
+			c := containers[path.Base(path.Dir(r.URL.Path))]
+			fmt.Fprintf(w, `{"State":{"FinishedAt":%q}}`, c.ended.UTC().Format(time.RFC3339Nano))
+		}
+	})
+	n, err := d.Reap(t.Context())
+	if err != nil || n != len(removed) {
+		t.Errorf("Reap returned %d, %v; removed %v", n, err, removed)
+	}
+	for id, c := range containers {
+		if slices.Contains(removed, id) != c.reaped {
+			t.Errorf("%s: removed is %t", id, !c.reaped)
 		}
 	}
 }

@@ -224,8 +224,7 @@ func (d *Driver) Reap(ctx context.Context) (int, error) {
 		reaped int
 	)
 	for _, c := range found {
-		orphan := c.State != container.StateRunning && time.Since(time.Unix(c.Created, 0)) > orphanAge
-		if c.Labels[LabelInstance] != d.cfg.Instance && !orphan {
+		if c.Labels[LabelInstance] != d.cfg.Instance && !d.orphaned(ctx, c) {
 			continue
 		}
 		reaped++
@@ -238,6 +237,26 @@ func (d *Driver) Reap(ctx context.Context) (int, error) {
 		all = append(all, err)
 	}
 	return reaped, errors.Join(all...)
+}
+
+// orphaned reports whether another instance's container ended long ago, or was
+// made long ago and never started. A sandbox may be warm for days before it ends,
+// so its age alone says nothing.
+func (d *Driver) orphaned(ctx context.Context, c container.Summary) bool {
+	switch c.State {
+	case container.StateExited, container.StateCreated, container.StateDead:
+	default:
+		return false
+	}
+	if time.Since(time.Unix(c.Created, 0)) < orphanAge {
+		return false
+	}
+	info, err := d.api.ContainerInspect(ctx, c.ID)
+	if err != nil || info.ContainerJSONBase == nil || info.State == nil {
+		return false
+	}
+	ended, err := time.Parse(time.RFC3339Nano, info.State.FinishedAt)
+	return err == nil && time.Since(ended) > orphanAge
 }
 
 // remove kills and removes a container, named or by id, and returns nil once the
