@@ -13,8 +13,15 @@ type Language struct {
 	Entry   string   // the file that is run, such as "main.py"
 
 	Image   string   // the engine's name for the image
-	Command []string // what the agent starts and keeps warm
+	Command []string // what the agent starts and keeps warm; the entry file is one of its words
 	Env     []string // its environment, NAME=value
+
+	// OnDemand says that Command has no warm-up code: the agent is warm without
+	// it, and starts it when the program comes.
+	OnDemand bool
+
+	// Collect are patterns of files that every run returns; see [Collect].
+	Collect []string
 
 	Runtime string // OCI runtime; empty takes the engine's default
 	Limits  Limits

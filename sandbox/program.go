@@ -18,14 +18,18 @@ const (
 	MaxArgs      = 256      // arguments
 	MaxEnv       = 256      // environment variables
 	MaxWordBytes = 8 << 10  // bytes of one argument, or of one variable's name and value
-	MaxWordsJSON = 60 << 10 // bytes of all arguments and variables, written as JSON
+	MaxWordsJSON = 60 << 10 // bytes of all arguments, variables and patterns, written as JSON
+	MaxPatterns  = 32       // patterns of Collect
 )
 
 // Program is what a client submits: files, where to start, and what it is given.
 type Program struct {
-	// Files are written to the work folder. One of them must be the
-	// language's entry file.
+	// Files are written to the work folder. One of them must be the entry file.
 	Files []File
+
+	// Entry is the file that is run; empty means the language's. Another one
+	// may cost the start of a new interpreter in the sandbox.
+	Entry string
 
 	// Args follow the entry file on the command line.
 	Args []string
@@ -48,6 +52,26 @@ type Program struct {
 	// FloodBytes bounds what the program may print in all, kept or not. A
 	// program that prints more is ended with OutputLimit. Zero means no bound.
 	FloodBytes int64
+
+	// MemoryBytes is the sandbox's memory limit for this run; zero means the
+	// language's. Another one is set before the hand-over, and may cost the
+	// start of a new interpreter in the sandbox.
+	MemoryBytes int64
+
+	// Collect names the files to return after the program's end.
+	Collect Collect
+}
+
+// Collect says which files of the work folder a run returns. What is no regular
+// file is passed over, and so is a name that [ValidateName] refuses.
+type Collect struct {
+	// Patterns match whole names below the work folder, as path.Match does: *
+	// and ? stop at a slash, [a-z] is a class. Between slashes, ** stands for any
+	// number of folders. See [ValidatePattern].
+	Patterns []string
+
+	MaxFiles int   // of them; must be positive where there is a pattern
+	MaxBytes int64 // of their contents together; likewise
 }
 
 // File is a file in the work folder.
@@ -72,6 +96,8 @@ func (p Program) Validate() error {
 		return errors.New("the timeout must be positive")
 	case p.OutputBytes <= 0:
 		return errors.New("the output limit must be positive")
+	case p.MemoryBytes < 0:
+		return errors.New("the memory limit is negative")
 	}
 	names := make(map[string]bool, len(p.Files))
 	for _, f := range p.Files {
@@ -90,6 +116,12 @@ func (p Program) Validate() error {
 			}
 		}
 	}
+	if p.Entry != "" && !names[p.Entry] {
+		return fmt.Errorf("no file is named %q, which is to be run", p.Entry)
+	}
+	if err := p.Collect.validate(); err != nil {
+		return err
+	}
 	for i, arg := range p.Args {
 		if err := validateWord(arg); err != nil {
 			return fmt.Errorf("args[%d] %w", i, err)
@@ -105,9 +137,24 @@ func (p Program) Validate() error {
 		}
 	}
 	// They travel as JSON in one frame. Strings always marshal.
-	words, _ := json.Marshal([][]string{p.Args, p.Env})
+	words, _ := json.Marshal([][]string{p.Args, p.Env, p.Collect.Patterns})
 	if len(words) > MaxWordsJSON {
-		return fmt.Errorf("args and env together are longer than %d bytes", MaxWordsJSON)
+		return fmt.Errorf("args, env and collect together are longer than %d bytes", MaxWordsJSON)
+	}
+	return nil
+}
+
+func (c Collect) validate() error {
+	switch {
+	case len(c.Patterns) > MaxPatterns:
+		return fmt.Errorf("a program may collect by at most %d patterns", MaxPatterns)
+	case len(c.Patterns) > 0 && (c.MaxFiles <= 0 || c.MaxBytes <= 0):
+		return errors.New("the limits of what is collected must be positive")
+	}
+	for i, pattern := range c.Patterns {
+		if err := ValidatePattern(pattern); err != nil {
+			return fmt.Errorf("collect[%d]: %w", i, err)
+		}
 	}
 	return nil
 }

@@ -40,6 +40,17 @@ type Result struct {
 	Duration time.Duration
 
 	Usage Usage
+
+	// Files are those that the program's Collect asked for, sorted by name.
+	// Only a program that ended by itself leaves any.
+	Files []File
+
+	// FilesOmitted counts those that matched, and were too many or too large.
+	FilesOmitted int
+
+	// Resized is the time it took to change the sandbox's memory limit before
+	// the hand-over, which Duration does not include; zero when it was not changed.
+	Resized time.Duration
 }
 
 // Usage is what the run cost. A zero field is unknown: a sandbox that was

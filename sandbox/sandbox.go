@@ -26,6 +26,11 @@ var (
 	// caller may try another sandbox.
 	ErrDead = errors.New("sandbox: ended before it was used")
 
+	// ErrResize is returned by Run when the engine could not give the sandbox
+	// the memory limit that the program asks for. The program has not started;
+	// a sandbox that is launched with that limit may do.
+	ErrResize = errors.New("sandbox: the memory limit could not be changed")
+
 	// ErrEngine marks every error that means that the engine cannot be reached
 	// or does not answer.
 	ErrEngine = errors.New("sandbox: the engine does not answer")

@@ -3,10 +3,12 @@ package agent
 import (
 	"bytes"
 	"context"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +23,8 @@ var ErrLost = errors.New("agent: the connection ended before the result")
 
 // Conn is the host's end of a stream to one warm agent.
 type Conn struct {
+	lang   sandbox.Language
+	token  string // that RESULT must bring back
 	stream io.ReadWriteCloser
 	reader sync.WaitGroup // the goroutine that runs read
 
@@ -29,16 +33,21 @@ type Conn struct {
 	done   chan struct{} // closed by read when the stream has ended
 	err    error         // why; written by read before it closes done
 
-	mu   sync.Mutex // guards what follows, and is held while out is called
-	used bool       // a program has been handed over
-	out  sandbox.Output
-	left [2]int // bytes that out still takes of stdout and stderr
+	mu    sync.Mutex // guards what follows, and is held while out is called
+	used  bool       // a program has been handed over
+	out   sandbox.Output
+	left  [2]int // bytes that out still takes of stdout and stderr
+	files intake // of Run alone once there is a report
 }
 
-// Handshake takes stream over and returns once the agent is warm. When it
-// fails, it has closed the stream.
-func Handshake(ctx context.Context, stream io.ReadWriteCloser) (*Conn, error) {
+// Handshake takes stream over and returns once the agent, of a sandbox of
+// lang, is warm. When it fails, it has closed the stream. The token is a secret
+// of this sandbox, which nobody can guess; it is given here because what makes
+// one would be part of the agent too.
+func Handshake(ctx context.Context, lang sandbox.Language, token string, stream io.ReadWriteCloser) (*Conn, error) {
 	c := &Conn{
+		lang:   lang,
+		token:  token,
 		stream: stream,
 		ready:  make(chan struct{}),
 		report: make(chan Report, 1),
@@ -73,7 +82,11 @@ func (c *Conn) Close() {
 // Run hands p over, as sandbox.Sandbox describes, and closes the connection
 // when it returns.
 func (c *Conn) Run(ctx context.Context, p sandbox.Program, out sandbox.Output) (sandbox.Result, error) {
-	words, err := encode(p)
+	if err := p.Validate(); err != nil {
+		return sandbox.Result{}, err
+	}
+	p.Collect = p.Collect.With(c.lang.Collect)
+	words, err := encode(c.lang, p, c.token)
 	if err != nil {
 		return sandbox.Result{}, err
 	}
@@ -94,11 +107,11 @@ func (c *Conn) Run(ctx context.Context, p sandbox.Program, out sandbox.Output) (
 
 	select {
 	case r := <-c.report:
-		return r.result(time.Since(start)), nil
+		return r.result(c.files.files, time.Since(start)), nil
 	case <-c.done:
 		select {
 		case r := <-c.report: // it came just before the end
-			return r.result(time.Since(start)), nil
+			return r.result(c.files.files, time.Since(start)), nil
 		default:
 			return sandbox.Result{}, fmt.Errorf("%w: %w", ErrLost, c.err)
 		}
@@ -124,6 +137,7 @@ func (c *Conn) claim(p sandbox.Program, out sandbox.Output) error {
 	}
 	c.out = out
 	c.left = [2]int{p.OutputBytes, p.OutputBytes}
+	c.files = intake{collect: p.Collect}
 	return nil
 }
 
@@ -164,6 +178,8 @@ func (c *Conn) read() {
 			close(c.ready)
 		case (f.Type == Stdout || f.Type == Stderr) && isReady && !finished:
 			c.err = c.print(f)
+		case f.Type == File && isReady && !finished:
+			c.err = c.take(f)
 		case f.Type == Finished && isReady && !finished:
 			finished = true
 			c.err = c.finish(f)
@@ -202,6 +218,13 @@ func (c *Conn) print(f Frame) error {
 	return nil
 }
 
+// take keeps a file.
+func (c *Conn) take(f Frame) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.files.take(f.Payload) // before a program nothing is asked for
+}
+
 // finish passes the report on.
 func (c *Conn) finish(f Frame) error {
 	c.mu.Lock()
@@ -211,25 +234,24 @@ func (c *Conn) finish(f Frame) error {
 		return fmt.Errorf("%w: a result before a program", ErrProtocol)
 	}
 	report, err := ParseReport(f.Payload)
-	if err == nil {
-		c.report <- report
+	if err != nil {
+		return err
 	}
-	return err
+	if subtle.ConstantTimeCompare([]byte(report.Token), []byte(c.token)) != 1 {
+		return fmt.Errorf("%w: a result that is not the agent's", ErrProtocol)
+	}
+	c.report <- report
+	return nil
 }
 
-// encode returns the frames that hand p over.
-func encode(p sandbox.Program) ([]byte, error) {
-	if err := p.Validate(); err != nil {
-		return nil, err
-	}
-	h := RunHeader{Args: p.Args, Env: make(map[string]string, len(p.Env)), OutputBytes: p.OutputBytes, FloodBytes: p.FloodBytes}
-	for _, kv := range p.Env {
-		name, value, _ := strings.Cut(kv, "=")
-		h.Env[name] = value
-	}
-	header, err := json.Marshal(h)
+// encode returns the frames that hand p over to an agent for lang.
+func encode(lang sandbox.Language, p sandbox.Program, token string) ([]byte, error) {
+	header, err := json.Marshal(header(lang, p, token))
 	if err != nil {
 		return nil, err
+	}
+	if len(header) > MaxPayload {
+		return nil, fmt.Errorf("agent: a header of %d bytes", len(header))
 	}
 	var b []byte
 	for _, f := range p.Files {
@@ -244,10 +266,43 @@ func encode(p sandbox.Program) ([]byte, error) {
 	return AppendFrame(b, StdinEOF, nil), nil
 }
 
+// header is what an agent for lang must know of p. What is as the language has
+// it is left out.
+func header(lang sandbox.Language, p sandbox.Program, token string) RunHeader {
+	h := RunHeader{
+		Start:       Start{Env: make(map[string]string, len(p.Env))},
+		Token:       token,
+		OutputBytes: p.OutputBytes,
+		FloodBytes:  p.FloodBytes,
+	}
+	for _, kv := range p.Env {
+		name, value, _ := strings.Cut(kv, "=")
+		h.Env[name] = value
+	}
+	if len(p.Collect.Patterns) > 0 {
+		h.Collect, h.CollectFiles, h.CollectBytes = p.Collect.Patterns, p.Collect.MaxFiles, p.Collect.MaxBytes
+	}
+	if lang.OnDemand {
+		h.Command = slices.Concat(lang.Command, p.Args)
+		if i := slices.Index(lang.Command, lang.Entry); i >= 0 && p.Entry != "" {
+			h.Command[i] = p.Entry
+		}
+		return h
+	}
+	h.Args = p.Args
+	if p.Entry != lang.Entry {
+		h.Entry = p.Entry
+	}
+	if p.MemoryBytes != lang.Limits.MemoryBytes {
+		h.MemoryBytes = p.MemoryBytes
+	}
+	return h
+}
+
 // result says what a report means.
-func (r Report) result(took time.Duration) sandbox.Result {
+func (r Report) result(files []sandbox.File, took time.Duration) sandbox.Result {
 	res := sandbox.Result{
-		Status:    sandbox.Error,
+		Status:    r.Status(),
 		ExitCode:  r.ExitCode,
 		Truncated: r.Truncated,
 		Duration:  took,
@@ -256,17 +311,11 @@ func (r Report) result(took time.Duration) sandbox.Result {
 			MemoryBytes: r.MemoryBytes,
 		},
 	}
-	switch {
-	case r.Flooded:
-		res.Status, res.ExitCode = sandbox.OutputLimit, sandbox.ExitKilled
-	case r.ExitCode == 0:
-		res.Status = sandbox.OK
-	case r.OOMKills > 0:
-		// A parent that fails because its child was killed ran out of memory too.
-		// One that outlived such a child and failed for another reason looks the
-		// same from outside; that the limit was hit is then the likelier cause,
-		// and true in any case. The exit code tells them apart.
-		res.Status = sandbox.OutOfMemory
+	if r.EndedByItself() {
+		res.Files, res.FilesOmitted = files, r.Omitted
+	}
+	if r.Flooded {
+		res.ExitCode = sandbox.ExitKilled
 	}
 	return res
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -29,7 +31,7 @@ func TestAFloodEndsAtTheOutputAskedForAndCostsNoMemory(t *testing.T) {
 		"tiny frames":     AppendFrame(nil, Stderr, []byte("x")),
 		"empty frames":    AppendFrame(nil, Stdout, nil),
 		"frames in turns": AppendFrame(AppendFrame(nil, Stdout, []byte("x")), Stderr, []byte("x")),
-		"files":           AppendFile(nil, sandbox.File{Name: "x", Content: make([]byte, 1<<10)}),
+		"unasked files":   AppendFile(nil, sandbox.File{Name: "x", Content: make([]byte, 1<<10)}),
 		"results":         result(Report{ExitCode: 1}),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +107,7 @@ func TestAnAgentThatTricklesIsEndedByTheDeadline(t *testing.T) {
 			defer agent.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			if _, err := Handshake(ctx, host); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := Handshake(ctx, lang, token, host); !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -125,7 +127,10 @@ func FuzzConn(f *testing.F) {
 		AppendFrame(hi, Stderr, make([]byte, 200)),
 		AppendFrame(nil, Stdout, nil),
 		ready,
-		AppendFile(nil, sandbox.File{Name: "x", Content: []byte("y")}),
+		append(file("x", "y"), result(Report{})...),
+		slices.Concat(file("a", "1"), file("a", "2"), file("b", ""), result(Report{ExitCode: 1, Omitted: 2})),
+		slices.Concat(file("b", ""), file("a", "")),
+		append(file("a", strings.Repeat("x", 101)), result(Report{})...),
 		{byte(Stdout), 0xff, 0xff, 0xff, 0xff},
 		hi[:4],
 	} {
@@ -143,13 +148,13 @@ func FuzzConn(f *testing.F) {
 			defer agent.Close()
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			c, err := Handshake(ctx, host)
+			c, err := Handshake(ctx, lang, token, host)
 			if err != nil {
 				return
 			}
 			defer c.Close()
 			var out tally
-			start, p := time.Now(), hello()
+			start, p := time.Now(), collecting(all)
 			res, err := c.Run(t.Context(), p, &out)
 			if (err == nil) != (res.Status != "") {
 				t.Errorf("both or neither: %+v, %v", res, err)
@@ -159,6 +164,16 @@ func FuzzConn(f *testing.F) {
 			}
 			if out.bytes > 2*p.OutputBytes || time.Since(start) > p.Timeout || res.Usage.CPU < 0 {
 				t.Errorf("%d bytes, %s, %+v", out.bytes, time.Since(start), res)
+			}
+			size := int64(0)
+			for i, f := range res.Files {
+				size += int64(len(f.Content))
+				if sandbox.ValidateName(f.Name) != nil || i > 0 && f.Name <= res.Files[i-1].Name {
+					t.Errorf("the file %q", f.Name)
+				}
+			}
+			if len(res.Files) > all.MaxFiles || size > all.MaxBytes {
+				t.Errorf("%d files of %d bytes", len(res.Files), size)
 			}
 			if _, err := c.Run(t.Context(), p, &out); !errors.Is(err, sandbox.ErrUsed) {
 				t.Errorf("a second run: %v", err)
@@ -170,14 +185,8 @@ func FuzzConn(f *testing.F) {
 // act is the agent of FuzzConn.
 func act(agent net.Conn, greeting, words []byte, stay bool) {
 	agent.Write(greeting)
-	for r := NewReader(agent); ; {
-		f, err := r.Next()
-		if err != nil {
-			return
-		}
-		if f.Type == StdinEOF {
-			break
-		}
+	if program(agent) != nil {
+		return
 	}
 	agent.Write(words)
 	if stay {

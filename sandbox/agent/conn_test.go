@@ -13,12 +13,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
 	"github.com/preheat/preheat/sandbox"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var lang = sandbox.Language{Name: "python", Entry: "main.py", Command: []string{"python3", "main.py"}, Limits: sandbox.DefaultLimits()}
 
 // hello is a program that needs nothing.
 func hello() sandbox.Program {
@@ -31,7 +34,10 @@ func hello() sandbox.Program {
 
 var ready = AppendFrame(nil, Ready, []byte{Version})
 
+const token = "TTTTTTTTTTTTTTTTTTTTTTTTTT"
+
 func result(r Report) []byte {
+	r.Token = token
 	b, err := json.Marshal(r)
 	if err != nil {
 		panic(err)
@@ -48,18 +54,11 @@ func connect(t *testing.T, act func(agent net.Conn)) *Conn {
 	task.Go(func() {
 		defer agent.Close()
 		agent.Write(ready)
-		for r := NewReader(agent); ; {
-			f, err := r.Next()
-			if err != nil {
-				return
-			}
-			if f.Type == StdinEOF {
-				break
-			}
+		if program(agent) == nil {
+			act(agent)
 		}
-		act(agent)
 	})
-	c, err := Handshake(t.Context(), host)
+	c, err := Handshake(t.Context(), lang, token, host)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +67,15 @@ func connect(t *testing.T, act func(agent net.Conn)) *Conn {
 		task.Wait()
 	})
 	return c
+}
+
+// program reads a whole program.
+func program(agent io.Reader) error {
+	for r := NewReader(agent); ; {
+		if f, err := r.Next(); err != nil || f.Type == StdinEOF {
+			return err
+		}
+	}
 }
 
 func TestRunReturnsWhatTheAgentReports(t *testing.T) {
@@ -92,8 +100,8 @@ func TestRunReturnsWhatTheAgentReports(t *testing.T) {
 			var out sandbox.Capture
 			got, err := c.Run(t.Context(), hello(), &out)
 			got.Duration = 0
-			if err != nil || got != test.want {
-				t.Errorf("got %+v, %v; want %+v", got, err, test.want)
+			if diff := cmp.Diff(test.want, got); err != nil || diff != "" {
+				t.Errorf("%v\n%s", err, diff)
 			}
 			if stdout, stderr := out.Strings(); stdout != "out" || stderr != "err" {
 				t.Errorf("printed %q and %q", stdout, stderr)
@@ -145,7 +153,7 @@ func TestWordsBeforeTheProgramBreakTheConnection(t *testing.T) {
 				agent.Write(ready)
 				agent.Write(words)
 			}()
-			c, err := Handshake(t.Context(), host)
+			c, err := Handshake(t.Context(), lang, token, host)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,7 +177,7 @@ func TestHandshakeFailsWhenTheAgentDoes(t *testing.T) {
 			agent.Write(words)
 			agent.Close()
 		}()
-		if _, err := Handshake(t.Context(), host); err == nil {
+		if _, err := Handshake(t.Context(), lang, token, host); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -177,7 +185,7 @@ func TestHandshakeFailsWhenTheAgentDoes(t *testing.T) {
 	cancel()
 	host, agent := net.Pipe()
 	defer agent.Close()
-	if _, err := Handshake(ctx, host); !errors.Is(err, context.Canceled) {
+	if _, err := Handshake(ctx, lang, token, host); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -191,7 +199,7 @@ func TestRunEndsAtItsDeadlineWithTheOutputSoFar(t *testing.T) {
 		var out sandbox.Capture
 		res, err := c.Run(t.Context(), hello(), &out)
 		want := sandbox.Result{Status: sandbox.Timeout, ExitCode: 137, Duration: time.Minute}
-		if stdout, _ := out.Strings(); err != nil || res != want || stdout != "so far" {
+		if stdout, _ := out.Strings(); err != nil || !cmp.Equal(res, want) || stdout != "so far" {
 			t.Errorf("got %+v, %v, %q", res, err, stdout)
 		}
 	})
@@ -202,7 +210,7 @@ func TestRunEndsThoughTheAgentReadsNothing(t *testing.T) {
 		host, agent := net.Pipe()
 		defer agent.Close()
 		go agent.Write(ready)
-		c, err := Handshake(t.Context(), host)
+		c, err := Handshake(t.Context(), lang, token, host)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +276,7 @@ func TestTheProgramArrivesAsItWasGiven(t *testing.T) {
 	p.Env = []string{"A=b=c"}
 	p.Stdin = bytes.Repeat([]byte("in"), 50000)
 	p.FloodBytes = 7
-	words, err := encode(p)
+	words, err := encode(lang, p, token)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -308,6 +316,36 @@ func TestTheProgramArrivesAsItWasGiven(t *testing.T) {
 	if stdin != string(p.Stdin) {
 		t.Errorf("stdin came as %d bytes", len(stdin))
 	}
+	if header.Token != token || header.Entry != "" || header.MemoryBytes != 0 || header.Command != nil || header.Collect != nil {
+		t.Errorf("the header came as %+v", header)
+	}
+}
+
+func TestTheHeaderSaysWhatIsNotAsTheLanguageHasIt(t *testing.T) {
+	onDemand := lang
+	onDemand.OnDemand = true
+	for name, test := range map[string]struct {
+		lang   sandbox.Language
+		change func(*sandbox.Program)
+		want   RunHeader
+	}{
+		"nothing":           {lang, func(p *sandbox.Program) { p.Entry, p.MemoryBytes = "main.py", 128<<20 }, RunHeader{}},
+		"an entry":          {lang, func(p *sandbox.Program) { p.Entry = "a.py" }, RunHeader{Start: Start{Entry: "a.py"}}},
+		"memory":            {lang, func(p *sandbox.Program) { p.MemoryBytes = 1 }, RunHeader{Start: Start{MemoryBytes: 1}}},
+		"files":             {lang, func(p *sandbox.Program) { p.Collect = all }, RunHeader{Collect: []string{"**"}, CollectFiles: 2, CollectBytes: 100}},
+		"a command":         {onDemand, func(p *sandbox.Program) { p.Args = []string{"x"} }, RunHeader{Command: []string{"python3", "main.py", "x"}}},
+		"a command's entry": {onDemand, func(p *sandbox.Program) { p.Entry = "a.py" }, RunHeader{Command: []string{"python3", "a.py"}}},
+	} {
+		p := hello()
+		test.change(&p)
+		test.want.Env, test.want.Token, test.want.OutputBytes = map[string]string{}, token, 100
+		if diff := cmp.Diff(test.want, header(test.lang, p, token)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	if lang.Command[1] != "main.py" {
+		t.Error("the language's command was changed")
+	}
 }
 
 func TestEveryValidProgramFitsItsFrames(t *testing.T) {
@@ -318,12 +356,12 @@ func TestEveryValidProgramFitsItsFrames(t *testing.T) {
 	if err := p.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := encode(p); err != nil {
+	if _, err := encode(lang, p, token); err != nil {
 		t.Error(err)
 	}
 	p.Args[0] = strings.Repeat("\x01", sandbox.MaxWordBytes)
 	p.Args[1] = p.Args[0]
-	if _, err := encode(p); err == nil {
+	if _, err := encode(lang, p, token); err == nil {
 		t.Error("a header of more than one frame was accepted")
 	}
 }

@@ -7,7 +7,8 @@
 // The two ends talk in frames: a type byte, the payload's length in four bytes
 // big-endian, and the payload, at most [MaxPayload] bytes. The host sends FILE
 // frames, RUN, then STDIN frames and STDIN_EOF; the agent sends READY once, then
-// STDOUT and STDERR frames while the program runs, and RESULT when it has ended.
+// STDOUT and STDERR frames while the program runs, and when it has ended FILE
+// frames, sorted by name, and RESULT.
 //
 // The host trusts nothing that comes from a sandbox. A frame that is too long,
 // unknown, malformed or out of turn ends the connection; see [ErrProtocol].
@@ -21,15 +22,19 @@ import (
 )
 
 // Version is the protocol's version, the payload of READY.
-const Version = 1
+const Version = 2
+
+// OnDemand is the agent's first word when its command is not to be started
+// before a program comes.
+const OnDemand = "-on-demand"
 
 // Type tells what a frame carries.
 type Type byte
 
-// The frames of protocol version 1.
+// The frames of protocol version 2.
 const (
 	Run      Type = 0x01 // host to agent: a RunHeader in JSON; starts the program
-	File     Type = 0x02 // host to agent: a file or the next part of it, see AppendFile
+	File     Type = 0x02 // both ways: a file or the next part of it, see AppendFile
 	Stdin    Type = 0x03 // host to agent: bytes of standard input
 	StdinEOF Type = 0x04 // host to agent: standard input ends; empty
 

@@ -119,12 +119,12 @@ func FuzzParseFile(f *testing.F) {
 }
 
 func FuzzParseReport(f *testing.F) {
-	f.Add([]byte(`{"exit_code":0,"oom_kills":0,"flooded":false,"truncated":false,"cpu_us":1,"memory_bytes":2}`))
+	f.Add([]byte(`{"token":"T","omitted":1,"exit_code":0,"oom_kills":0,"flooded":false,"truncated":false,"cpu_us":1,"memory_bytes":2}`))
 	f.Add([]byte(`{"exit_code":-1}`))
 	f.Add([]byte(`{"exit_code":0}{"exit_code":1}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		r, err := ParseReport(payload)
-		if err == nil && (r.ExitCode < 0 || r.ExitCode > 255 || r.MemoryBytes < 0) {
+		if err == nil && (r.ExitCode < 0 || r.ExitCode > 255 || r.MemoryBytes < 0 || r.Omitted < 0) {
 			t.Errorf("accepted %+v", r)
 		}
 	})
@@ -132,10 +132,12 @@ func FuzzParseReport(f *testing.F) {
 
 func FuzzParseRun(f *testing.F) {
 	f.Add([]byte(`{"args":["a"],"env":{"A":"B"},"output_bytes":1,"flood_bytes":2}`))
+	f.Add([]byte(`{"entry":"a.py","memory_bytes":1,"token":"T","command":["sh"],"collect":["**"],"collect_files":1,"collect_bytes":1}`))
 	f.Add([]byte(`{"output_bytes":-1}`))
+	f.Add([]byte(`{"collect_files":-1}`))
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		h, err := ParseRun(payload)
-		if err == nil && (h.OutputBytes < 0 || h.FloodBytes < 0) {
+		if err == nil && (h.OutputBytes < 0 || h.FloodBytes < 0 || h.CollectFiles < 0 || h.CollectBytes < 0) {
 			t.Errorf("accepted %+v", h)
 		}
 	})

@@ -15,6 +15,7 @@ package docker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -135,7 +136,7 @@ func (d *Driver) Launch(ctx context.Context, lang sandbox.Language) (sandbox.San
 	ctx, cancel := context.WithTimeoutCause(ctx, lang.Limits.Warmup,
 		fmt.Errorf("docker: a %s sandbox was not warm after %s", lang.Name, lang.Limits.Warmup))
 	defer cancel()
-	s := &Sandbox{driver: d, name: containerName(lang.Name), oom: make(chan struct{})}
+	s := &Sandbox{driver: d, lang: lang, name: containerName(lang.Name), oom: make(chan struct{})}
 	config, host := profile(lang, d.cfg.Instance, d.nextUID())
 	if err := s.launch(ctx, config, host); err != nil {
 		d.discard(ctx, s.name)
@@ -187,7 +188,7 @@ func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *co
 		stream.Close()
 		return wrap("start a container", explainFilter(err))
 	}
-	if s.conn, err = agent.Handshake(ctx, stream); err != nil {
+	if s.conn, err = agent.Handshake(ctx, s.lang, rand.Text(), stream); err != nil {
 		if said := stream.diagnostics(); said != "" {
 			err = fmt.Errorf("%w; it said: %s", err, said)
 		}

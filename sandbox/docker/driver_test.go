@@ -20,7 +20,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // newDriver returns a driver of an instance of its own on a real Engine, which
 // must have none of its containers when the test ends.
-func newDriver(t *testing.T) (*Driver, *client.Client) {
+func newDriver(t testing.TB) (*Driver, *client.Client) {
 	t.Helper()
 	cli := enginetest.Client(t)
 	api, err := NewClient()
@@ -44,7 +44,7 @@ func newDriver(t *testing.T) (*Driver, *client.Client) {
 }
 
 // count returns how many containers of an instance the Engine has, dead or alive.
-func count(t *testing.T, cli *client.Client, instance string) int {
+func count(t testing.TB, cli *client.Client, instance string) int {
 	t.Helper()
 	return len(enginetest.Containers(t, cli, instance))
 }
@@ -72,13 +72,24 @@ func program(lang sandbox.Language, source string) sandbox.Program {
 }
 
 func TestDriverKeepsTheContract(t *testing.T) {
-	for name, programs := range map[string]sandboxtest.Programs{"python": sandboxtest.Python, "node": sandboxtest.Node} {
-		t.Run(name, func(t *testing.T) {
+	for _, test := range []struct {
+		name, language string
+		programs       sandboxtest.Programs
+		change         func(*sandbox.Language)
+	}{
+		{"python", "python", sandboxtest.Python, func(*sandbox.Language) {}},
+		{"node", "node", sandboxtest.Node, func(*sandbox.Language) {}},
+		{"python on demand", "python", sandboxtest.Python, onDemand},
+	} {
+		t.Run(test.name, func(t *testing.T) {
 			d, cli := newDriver(t)
+			lang := enginetest.Language(t, cli, test.language)
+			test.change(&lang)
 			sandboxtest.Suite(t, sandboxtest.Subject{
 				Driver:   func(*testing.T) sandbox.Driver { return unclosed{d} },
-				Language: enginetest.Language(t, cli, name),
-				Programs: programs,
+				Language: lang,
+				Programs: test.programs,
+				Resizes:  true,
 				Live:     func() int { return count(t, cli, d.cfg.Instance) },
 				Kill: func(t *testing.T, id string) {
 					if err := cli.ContainerKill(t.Context(), id, "KILL"); err != nil {
@@ -89,6 +100,9 @@ func TestDriverKeepsTheContract(t *testing.T) {
 		})
 	}
 }
+
+// onDemand makes a language of one that has a warm-up.
+func onDemand(lang *sandbox.Language) { lang.OnDemand, lang.Env = true, nil }
 
 // unclosed leaves closing the driver to newDriver, which still needs it.
 type unclosed struct{ *Driver }
@@ -137,6 +151,32 @@ func TestDescriptorsAndEnvironmentOfAProgram(t *testing.T) {
 		if stdout != want {
 			t.Errorf("%s printed %q, want %q; stderr %q", name, stdout, want, stderr)
 		}
+	}
+}
+
+func TestAProgramOnDemandIsStartedAsItIs(t *testing.T) {
+	d, cli := newDriver(t)
+	lang := enginetest.Language(t, cli, "python")
+	onDemand(&lang)
+	for name, test := range map[string]struct {
+		source, stdout string
+		status         sandbox.Status
+	}{
+		"environment": {
+			"import os, sys\nprint(sorted(os.listdir('/proc/self/fd'))[:3], len(os.listdir('/proc/self/fd')), sorted(os.environ), sys.argv)",
+			"['0', '1', '2'] 4 ['HOME', 'HOSTNAME', 'LANG', 'LOGNAME', 'NEW', 'PATH', 'TMPDIR', 'USER'] ['main.py', 'x']\n", sandbox.OK},
+		"out of memory":     {"b = bytearray(10**9)", "", sandbox.OutOfMemory},
+		"first to be ended": {"print(open('/proc/self/oom_score_adj').read())", "1000\n\n", sandbox.OK},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := program(lang, test.source)
+			p.Args, p.Env = []string{"x"}, []string{"NEW=1", "HOME=/nowhere"}
+			var out sandbox.Capture
+			res, err := launch(t, d, lang).Run(t.Context(), p, &out)
+			if stdout, stderr := out.Strings(); err != nil || res.Status != test.status || stdout != test.stdout {
+				t.Errorf("got %+v, %v, %q, %q", res, err, stdout, stderr)
+			}
+		})
 	}
 }
 

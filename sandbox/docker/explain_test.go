@@ -120,7 +120,7 @@ func runOn(t *testing.T, engine *scriptedEngine) (sandbox.Result, time.Duration,
 		guest.Close()
 	}()
 	s := &Sandbox{driver: d, id: "c1", oom: make(chan struct{})}
-	if s.conn, err = agent.Handshake(t.Context(), host); err != nil {
+	if s.conn, err = agent.Handshake(t.Context(), s.lang, "token", host); err != nil {
 		t.Fatal(err)
 	}
 	d.mu.Lock()

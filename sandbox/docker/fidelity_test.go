@@ -86,8 +86,9 @@ func programs(t *testing.T, lang sandbox.Language) []string {
 }
 
 // readProgram reads an entry file and, where there is an archive of the same
-// name, what the program is given: the sections args and env, a word a line, and
-// stdin; every other section is a file beside the entry file.
+// name, what the program is given: the sections args and env, a word a line,
+// stdin, and entry, which names another file to run; every other section is a
+// file beside the entry file.
 func readProgram(t *testing.T, lang sandbox.Language, path string) sandbox.Program {
 	t.Helper()
 	entry, err := os.ReadFile(path)
@@ -115,6 +116,8 @@ func readProgram(t *testing.T, lang sandbox.Language, path string) sandbox.Progr
 			p.Env = words
 		case "stdin":
 			p.Stdin = f.Data
+		case "entry":
+			p.Entry = words[0]
 		default:
 			p.Files = append(p.Files, sandbox.File{Name: f.Name, Content: f.Data})
 		}
@@ -203,7 +206,11 @@ func runCold(t *testing.T, d *Driver, lang sandbox.Language, p sandbox.Program) 
 	lang.Env = nil // it is for the warm-up only
 	config, host := profile(lang, d.cfg.Instance, d.nextUID())
 	config.Entrypoint = []string{"/bin/sh", "-c", coldStart, "sh"}
-	config.Cmd = slices.Concat([]string{archived(t, p.Files)}, p.Env, lang.Command, p.Args)
+	command := slices.Clone(lang.Command)
+	if p.Entry != "" {
+		command[slices.Index(command, lang.Entry)] = p.Entry
+	}
+	config.Cmd = slices.Concat([]string{archived(t, p.Files)}, p.Env, command, p.Args)
 	created, err := d.api.ContainerCreate(ctx, config, host, nil, nil, containerName("cold-"+lang.Name))
 	if err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ import (
 // hostileAgent stands in the agent's place and does what its argument, Python
 // source, says. It knows the frames and how to read a whole program.
 const hostileAgent = `#!/usr/bin/env python3
-import os, struct, sys, time
+import json, os, struct, sys, time
 
 def frame(kind, payload=b''):
     return struct.pack('>BI', kind, len(payload)) + payload
@@ -36,16 +36,22 @@ def flood(b, fd=1):
     while True:
         os.write(fd, b)
 
+def file(name, content):
+    return frame(2, struct.pack('>H', len(name)) + name + content)
+
 def program():
     "reads until STDIN_EOF"
+    global OK
     source = os.fdopen(0, 'rb', closefd=False)
     while True:
         kind, size = struct.unpack('>BI', source.read(5))
-        source.read(size)
+        words = source.read(size)
+        if kind == 1:
+            OK = frame(RESULT, json.dumps({'token': json.loads(words)['token']}).encode())
         if kind == 4:
             return
 
-READY, OUT, ERR, RESULT = frame(0x81, b'\x01'), 0x82, 0x83, 0x84
+READY, OUT, ERR, RESULT = frame(0x81, b'\x02'), 0x82, 0x83, 0x84
 OK = frame(RESULT, b'{"exit_code":0}')
 exec(sys.argv[1])
 `
@@ -103,6 +109,16 @@ func TestAHostileAgentIsHeldByTheHost(t *testing.T) {
 		{"floods its standard error", "program(); flood(b'x', 2)", broken},
 		{"floods with noise", "program(); flood(os.urandom(65536))", broken},
 		{"claims a huge length", "program(); say(struct.pack('>BI', OUT, 0xffffffff)); time.sleep(60)", broken},
+		{"answers without the token", "program(); say(frame(RESULT, b'{\"exit_code\":0}')); time.sleep(60)", broken},
+		{"answers with another token", "program(); say(frame(RESULT, b'{\"token\":\"AAAAAAAAAAAAAAAAAAAAAAAAAA\"}')); time.sleep(60)", broken},
+		{"sends the files asked for", "program(); say(file(b'a.txt', bytes(50)) + file(b'b.txt', bytes(50)) + OK)", []sandbox.Status{sandbox.OK}},
+		{"sends too many files", "program(); say(file(b'a.txt', b'') + file(b'b.txt', b'') + file(b'c.txt', b'') + OK); time.sleep(60)", broken},
+		{"sends too many bytes", "program(); say(file(b'a.txt', bytes(101)) + OK); time.sleep(60)", broken},
+		{"sends what nobody asked for", "program(); say(file(b'a.png', b'x') + OK); time.sleep(60)", broken},
+		{"sends a file that comes back", "program(); say(file(b'a.txt', b'x') + file(b'b.txt', b'x') + file(b'a.txt', b'x') + OK); time.sleep(60)", broken},
+		{"sends a file after its answer", "program(); say(OK + file(b'a.txt', b'x')); time.sleep(60)", []sandbox.Status{sandbox.OK}},
+		{"floods with a file", "program(); flood(file(b'a.txt', b'x'))", broken},
+		{"floods with parts of nothing", "program(); flood(file(b'a.txt', b''))", broken},
 		{"claims a file with an evil name", "program(); say(frame(2, b'\\0\\x10../../etc/passwd')); time.sleep(60)", broken},
 		{"is ready again", "program(); say(READY); time.sleep(60)", broken},
 		{"answers in words", "program(); say(frame(RESULT, b'{\"status\":\"ok\"}')); time.sleep(60)", broken},
@@ -118,6 +134,7 @@ func TestAHostileAgentIsHeldByTheHost(t *testing.T) {
 			s := launch(t, d, lang)
 			p := program(lang, "")
 			p.Stdin, p.Timeout = make([]byte, 1<<20), timeout
+			p.Collect = sandbox.Collect{Patterns: []string{"*.txt"}, MaxFiles: 2, MaxBytes: 100}
 			var out sandbox.Capture
 			before := allocated()
 			start := time.Now()
@@ -138,6 +155,24 @@ func TestAHostileAgentIsHeldByTheHost(t *testing.T) {
 			}
 			t.Logf("%s, exit code %d, in %s, %d KiB allocated", res.Status, res.ExitCode, took.Round(time.Millisecond), grown>>10)
 		})
+	}
+}
+
+func TestEverySandboxHasATokenOfItsOwn(t *testing.T) {
+	d, cli := newDriver(t)
+	lang := hostileLanguage(t, cli)
+	lang.Command = []string{"say(READY); program(); say(frame(OUT, OK[5:])); say(OK)"}
+	seen := map[string]bool{}
+	for range 2 {
+		var out sandbox.Capture
+		if _, err := launch(t, d, lang).Run(t.Context(), program(lang, ""), &out); err != nil {
+			t.Fatal(err)
+		}
+		report, _ := out.Strings()
+		seen[report] = true
+	}
+	if len(seen) != 2 || seen[`{"token": ""}`] {
+		t.Errorf("the reports were %v", seen)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/preheat/preheat/sandbox"
+	"github.com/preheat/preheat/sandbox/agent"
 )
 
 const (
@@ -55,13 +56,17 @@ var readonlyPaths = []string{
 func profile(lang sandbox.Language, instance string, uid int) (*container.Config, *container.HostConfig) {
 	l := lang.Limits
 	user := strconv.Itoa(uid)
+	command := lang.Command
+	if lang.OnDemand {
+		command = append([]string{agent.OnDemand}, command...)
+	}
 	config := &container.Config{
 		Image:      lang.Image,
 		User:       user + ":" + user,
 		Hostname:   hostname,
 		WorkingDir: workFolder,
 		Entrypoint: []string{agentPath},
-		Cmd:        lang.Command,
+		Cmd:        command,
 		Env: append([]string{
 			"HOME=" + workFolder,
 			"TMPDIR=" + workFolder,

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/agent"
@@ -23,6 +25,9 @@ const (
 	// that does not look like one.
 	afterthought = 200 * time.Millisecond
 
+	// resizing bounds a change of the memory limit.
+	resizing = 10 * time.Second
+
 	// drain is how long output may still arrive after a container has died.
 	drain = time.Second
 )
@@ -30,10 +35,12 @@ const (
 // Sandbox is one container.
 type Sandbox struct {
 	driver *Driver
+	lang   sandbox.Language
 	name   string
 	id     string
 	conn   *agent.Conn
 
+	used      atomic.Bool
 	destroyed atomic.Bool
 	oomOnce   sync.Once
 	oom       chan struct{} // closed when the Engine tells of an OOM kill
@@ -49,18 +56,51 @@ func (s *Sandbox) Dead() <-chan struct{} { return s.conn.Done() }
 
 // Run runs p, as sandbox.Sandbox describes.
 func (s *Sandbox) Run(ctx context.Context, p sandbox.Program, out sandbox.Output) (sandbox.Result, error) {
-	if s.destroyed.Load() {
+	if s.destroyed.Load() || s.used.Swap(true) {
 		return sandbox.Result{}, sandbox.ErrUsed
+	}
+	resized, err := s.resize(ctx, p.MemoryBytes)
+	if err != nil {
+		return sandbox.Result{}, err
 	}
 	start := time.Now()
 	res, err := s.conn.Run(ctx, p, out)
 	switch {
 	case errors.Is(err, agent.ErrProtocol): // alive, and not ours any more
-		return sandbox.Result{Status: sandbox.Error, ExitCode: sandbox.ExitKilled, Duration: time.Since(start)}, nil
+		res, err = sandbox.Result{Status: sandbox.Error, ExitCode: sandbox.ExitKilled, Duration: time.Since(start)}, nil
 	case errors.Is(err, agent.ErrLost):
-		return s.explain(ctx, time.Since(start), err)
+		res, err = s.explain(ctx, time.Since(start), err)
 	}
+	res.Resized = resized
 	return res, err
+}
+
+// resize gives the sandbox another memory limit, if it is another, and returns
+// how long that took.
+func (s *Sandbox) resize(ctx context.Context, memory int64) (time.Duration, error) {
+	if memory == 0 || memory == s.lang.Limits.MemoryBytes {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, resizing)
+	defer cancel()
+	start := time.Now()
+	// Both at once: the Engine refuses one that does not fit the other.
+	_, err := s.driver.api.ContainerUpdate(ctx, s.id, container.UpdateConfig{
+		Resources: container.Resources{Memory: memory, MemorySwap: memory}})
+	if err == nil {
+		return time.Since(start), nil
+	}
+	select {
+	case <-s.Dead():
+		return 0, sandbox.ErrDead
+	default:
+	}
+	err = wrap("change a container's memory limit", err)
+	if errors.Is(err, sandbox.ErrEngine) || ctx.Err() != nil {
+		return 0, err
+	}
+	why, _, _ := strings.Cut(err.Error(), "\n") // a runtime may add how it is used
+	return 0, fmt.Errorf("%w: %s", sandbox.ErrResize, why)
 }
 
 // explain finds out why the agent is gone: the kernel's OOM killer took it, or

@@ -1,9 +1,8 @@
-//go:build attacks
-
 package docker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"regexp"
 	"slices"
@@ -47,6 +46,7 @@ var weakness = map[string]func(*container.Config, *container.HostConfig){
 			h.Tmpfs[path] = tmpfsBounds.ReplaceAllString(options, "${1}536870912")
 		}
 	},
+	"many-pids": func(_ *container.Config, h *container.HostConfig) { h.PidsLimit = new(int64(4096)) },
 	"network": func(c *container.Config, h *container.HostConfig) {
 		c.NetworkDisabled = false
 		h.NetworkMode = "host"
@@ -105,7 +105,7 @@ func (w *weakDriver) launch(ctx context.Context, lang sandbox.Language) (sandbox
 	for _, name := range w.weak {
 		weakness[name](config, host)
 	}
-	s := &Sandbox{driver: w.driver, name: containerName(lang.Name), oom: make(chan struct{})}
+	s := &Sandbox{driver: w.driver, lang: lang, name: containerName(lang.Name), oom: make(chan struct{})}
 	if err := s.launch(ctx, config, host); err != nil {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUp)
 		defer cancel()
@@ -129,7 +129,7 @@ func (w *weakDriver) exec(ctx context.Context, lang sandbox.Language) (sandbox.S
 	if err != nil {
 		return nil, err
 	}
-	conn, err := agent.Handshake(ctx, newStream(attached))
+	conn, err := agent.Handshake(ctx, lang, rand.Text(), newStream(attached))
 	if err != nil {
 		return nil, err
 	}

@@ -98,7 +98,7 @@ func (f *Fake) Launch(ctx context.Context, lang sandbox.Language) (sandbox.Sandb
 		return nil, err
 	}
 	f.count.Launched++
-	b := &box{fake: f, id: fmt.Sprintf("fake-%d", f.count.Launched)}
+	b := &box{fake: f, lang: lang, id: fmt.Sprintf("fake-%d", f.count.Launched)}
 	b.life, b.end = context.WithCancelCause(context.Background())
 	f.boxes = append(f.boxes, b)
 	return b, nil
@@ -189,6 +189,7 @@ var endings = map[error]sandbox.Status{
 // box is a fake sandbox.
 type box struct {
 	fake *Fake
+	lang sandbox.Language
 	id   string
 	life context.Context // its cause says how the sandbox ended
 	end  context.CancelCauseFunc
@@ -210,6 +211,7 @@ func (b *box) Run(ctx context.Context, p sandbox.Program, out sandbox.Output) (s
 	timed, cancel := context.WithTimeoutCause(runCtx, p.Timeout, errTimeout)
 	defer cancel()
 
+	p.Collect = p.Collect.With(b.lang.Collect)
 	run := b.fake.OnRun
 	if run == nil {
 		run = Interpret
@@ -229,6 +231,9 @@ func (b *box) Run(ctx context.Context, p sandbox.Program, out sandbox.Output) (s
 	}
 	if err != nil {
 		return sandbox.Result{}, err
+	}
+	if p.MemoryBytes != 0 && p.MemoryBytes != b.lang.Limits.MemoryBytes {
+		result.Resized = time.Nanosecond
 	}
 	result.Truncated = truncated
 	result.Duration = time.Since(start)

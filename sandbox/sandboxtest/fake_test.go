@@ -22,6 +22,7 @@ func TestFakeKeepsTheContract(t *testing.T) {
 		Language: FakeLanguage("fake"),
 		Programs: scripts,
 		Live:     fake.Live,
+		Resizes:  true,
 		Kill: func(t *testing.T, id string) {
 			if !fake.Die(id) {
 				t.Errorf("there is no sandbox %s", id)

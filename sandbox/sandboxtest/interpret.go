@@ -2,8 +2,11 @@ package sandboxtest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,13 +22,15 @@ func FakeLanguage(name string) sandbox.Language {
 // script marks a program that [Interpret] takes line by line.
 const script = "#!fake\n"
 
-// Interpret prints a program's first file to stdout. If that begins with the
-// line "#!fake", each further line is a command instead: print TEXT, eprint
-// TEXT, repeat N TEXT, exit N, args, env NAME, stdin, cat FILE, write FILE,
-// look FILE, sleep DURATION, spin, flood, and spawn, which leaves a child that
-// prints when the run is over.
+// Interpret prints a program's entry, or its first file, to stdout. If that
+// begins with the line "#!fake", each further line is a command instead: print
+// TEXT, eprint TEXT, repeat N TEXT, exit N, args, env NAME, stdin, cat FILE,
+// write FILE TEXT, look FILE, take MIB, sleep DURATION, spin, flood, and spawn,
+// which leaves a child that prints when the run is over. A program may take as
+// much as its own memory limit, or else the default one, allows.
 func Interpret(ctx context.Context, p sandbox.Program, out sandbox.Output) (sandbox.Result, error) {
-	source := p.Files[0].Content
+	i := max(slices.IndexFunc(p.Files, func(f sandbox.File) bool { return f.Name == p.Entry }), 0)
+	source := p.Files[i].Content
 	if !bytes.HasPrefix(source, []byte(script)) {
 		out.Stdout(source)
 		return sandbox.Result{Status: sandbox.OK}, nil
@@ -36,11 +41,11 @@ func Interpret(ctx context.Context, p sandbox.Program, out sandbox.Output) (sand
 	}
 	for line := range strings.Lines(string(source[len(script):])) {
 		command, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		if code, ended := in.step(command, rest); ended {
-			return exited(code), nil
+		if result, ended := in.step(command, rest); ended {
+			return in.collected(result), nil
 		}
 	}
-	return exited(0), nil
+	return in.collected(exited(0)), nil
 }
 
 func exited(code int) sandbox.Result {
@@ -57,9 +62,29 @@ type interpreter struct {
 	files   map[string][]byte // the work folder
 }
 
-// step takes one line. It reports the exit code of a line that ends the
-// program.
-func (in *interpreter) step(command, rest string) (code int, ended bool) {
+// collected returns the result of a program that ended by itself with its files.
+func (in *interpreter) collected(r sandbox.Result) sandbox.Result {
+	if r.Status != sandbox.OK && r.Status != sandbox.Error {
+		return r
+	}
+	want := in.program.Collect
+	room := want.MaxBytes
+	for _, name := range slices.Sorted(maps.Keys(in.files)) {
+		content := in.files[name]
+		switch {
+		case !want.Match(name):
+		case len(r.Files) == want.MaxFiles || int64(len(content)) > room:
+			r.FilesOmitted++
+		default:
+			room -= int64(len(content))
+			r.Files = append(r.Files, sandbox.File{Name: name, Content: content})
+		}
+	}
+	return r
+}
+
+// step takes one line. It returns the result of a line that ends the program.
+func (in *interpreter) step(command, rest string) (result sandbox.Result, ended bool) {
 	switch command {
 	case "print":
 		in.print("%s\n", rest)
@@ -69,7 +94,7 @@ func (in *interpreter) step(command, rest string) (code int, ended bool) {
 		n, text, _ := strings.Cut(rest, " ")
 		in.print("%s", strings.Repeat(text, number(n)))
 	case "exit":
-		return number(rest), true
+		return exited(number(rest)), true
 	case "args":
 		in.print("%s\n", strings.Join(in.program.Args, "\n"))
 	case "env":
@@ -79,12 +104,17 @@ func (in *interpreter) step(command, rest string) (code int, ended bool) {
 	case "cat":
 		in.print("%s", in.files[rest])
 	case "write":
-		in.files[rest] = nil
+		name, text, _ := strings.Cut(rest, " ")
+		in.files[name] = []byte(text)
 	case "look":
 		if _, found := in.files[rest]; found {
 			in.print("%s\n", rest)
 		} else {
 			in.print("clean\n")
+		}
+	case "take":
+		if int64(number(rest))<<20 > cmp.Or(in.program.MemoryBytes, sandbox.DefaultLimits().MemoryBytes) {
+			return sandbox.Result{Status: sandbox.OutOfMemory, ExitCode: sandbox.ExitKilled}, true
 		}
 	case "sleep":
 		d, _ := time.ParseDuration(rest)
@@ -97,9 +127,9 @@ func (in *interpreter) step(command, rest string) (code int, ended bool) {
 		context.AfterFunc(in.ctx, func() { in.print("child\n") })
 	default:
 		in.out.Stderr([]byte("no such command: " + command + "\n"))
-		return 1, true
+		return exited(1), true
 	}
-	return 0, in.ctx.Err() != nil
+	return exited(0), in.ctx.Err() != nil
 }
 
 func (in *interpreter) print(format string, args ...any) {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +71,73 @@ func (s *suite) programs() []obligation {
 	}
 }
 
+// files are the obligations about which file is run, and which come back.
+func (s *suite) files() []obligation {
+	all := sandbox.Collect{Patterns: []string{"out/*.txt"}, MaxFiles: 9, MaxBytes: 1 << 20}
+	keep := func(t *testing.T, c sandbox.Collect, omitted int, want ...string) {
+		t.Helper()
+		p := s.program(s.Programs.Keep)
+		p.Collect = c
+		o := s.run(t, p)
+		o.wants(t, sandbox.OK, 0, "kept\n", "")
+		got := make([]string, len(o.Files))
+		for i, f := range o.Files {
+			got[i] = f.Name + " " + string(f.Content)
+		}
+		if !slices.Equal(got, want) || o.FilesOmitted != omitted {
+			t.Errorf("the files are %q and %d omitted, want %q and %d", got, o.FilesOmitted, want, omitted)
+		}
+	}
+	return []obligation{
+		{"another file than the language's can be run", func(t *testing.T) {
+			p := s.program(s.Programs.Fail)
+			p.Entry = "src/other" + path.Ext(s.Language.Entry)
+			p.Files = append(p.Files, sandbox.File{Name: p.Entry, Content: []byte(s.Programs.Words)})
+			p.Args, p.Env = []string{"one"}, []string{"GREETING=hello"}
+			s.run(t, p).wants(t, sandbox.OK, 0, "one\nhello\n", "")
+		}},
+		{"files that are asked for come back, sorted", func(t *testing.T) {
+			keep(t, all, 0, "out/1.txt one", "out/2.txt two")
+		}},
+		{"files beyond the limits are counted", func(t *testing.T) {
+			few, small := all, all
+			few.MaxFiles, small.MaxBytes = 1, 5
+			keep(t, few, 1, "out/1.txt one")
+			keep(t, small, 1, "out/1.txt one")
+		}},
+		{"files that are not asked for stay", func(t *testing.T) { keep(t, sandbox.Collect{}, 0) }},
+		{"the language's own patterns count where there are limits", func(t *testing.T) {
+			whole := s.Language
+			defer func() { s.Language = whole }()
+			s.Language.Collect = []string{"out/2*"}
+			keep(t, sandbox.Collect{MaxFiles: 9, MaxBytes: 9}, 0, "out/2.txt two")
+			keep(t, sandbox.Collect{}, 0)
+		}},
+	}
+}
+
+// resizing is the obligation about memory.
+func (s *suite) resizing() obligation {
+	return obligation{"a program gets the memory that it asks for", func(t *testing.T) {
+		p := s.program(s.Programs.Hog)
+		o := s.run(t, p)
+		o.wants(t, sandbox.OutOfMemory, sandbox.ExitKilled, "", "")
+		if o.Resized != 0 {
+			t.Errorf("the memory limit was changed in %v", o.Resized)
+		}
+		p.MemoryBytes = 320 << 20
+		o = s.run(t, p)
+		o.wants(t, sandbox.OK, 0, "full\n", "")
+		if o.Resized <= 0 || o.Resized > o.took {
+			t.Errorf("the memory limit was changed in %v, and Run took %v", o.Resized, o.took)
+		}
+		p.MemoryBytes = s.Language.Limits.MemoryBytes
+		if o = s.run(t, p); o.Status != sandbox.OutOfMemory || o.Resized != 0 {
+			t.Errorf("with the language's own limit: %+v", o.Result)
+		}
+	}}
+}
+
 func (s *suite) childrenLiveOn(t *testing.T) {
 	sb := s.launch(t)
 	out := newRecorder(t)
@@ -92,7 +161,7 @@ func (s *suite) childrenLiveOn(t *testing.T) {
 
 // limits are the obligations about programs that are ended, or cut short.
 func (s *suite) limits() []obligation {
-	return []obligation{
+	obligations := []obligation{
 		{"a program that computes too long is ended at its deadline", func(t *testing.T) { s.timesOut(t, s.Programs.Spin) }},
 		{"a program that sleeps too long is ended at its deadline", func(t *testing.T) { s.timesOut(t, s.Programs.Sleep) }},
 		{"output past the limit is thrown away and the program goes on", func(t *testing.T) {
@@ -134,6 +203,10 @@ func (s *suite) limits() []obligation {
 			}
 		}},
 	}
+	if s.Resizes {
+		obligations = append(obligations, s.resizing())
+	}
+	return obligations
 }
 
 // timesOut wants a program that prints "before" to be ended by its time-out.

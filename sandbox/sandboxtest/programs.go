@@ -16,6 +16,8 @@ type Programs struct {
 	Children string // prints "parent\n" and leaves a child that goes on printing
 	Mark     string // writes a file named mark wherever it may, then prints "marked\n"
 	Look     string // prints "clean\n" if no folder has a file named mark
+	Keep     string // writes "one" to out/1.txt and "two" to out/2.txt, then prints "kept\n"
+	Hog      string // takes 200 MiB of memory, then prints "full\n"
 }
 
 // Python are the suite's programs for a language that is CPython.
@@ -53,9 +55,9 @@ while True:
     print("0123456789" * 1000)
 `,
 	Children: `
-import subprocess
+import subprocess, sys
 subprocess.Popen(["/bin/sh", "-c", "while :; do echo child; sleep 0.1; done"])
-print("parent")
+sys.stdout.write("parent\n")
 `,
 	Mark: `
 for folder in ".", "/tmp", "/dev/shm":
@@ -69,6 +71,19 @@ print("marked")
 import os
 found = [f for f in (".", "/tmp", "/dev/shm") if os.path.exists(f + "/mark")]
 print(found or "clean")
+`,
+	Keep: `
+import os
+os.mkdir("out")
+for n, word in enumerate(["one", "two"], 1):
+    open(f"out/{n}.txt", "w").write(word)
+os.symlink("1.txt", "out/3.txt")
+os.mkfifo("out/4.txt")
+print("kept")
+`,
+	Hog: `
+block = bytearray(200 << 20)
+print("full")
 `,
 }
 
@@ -103,6 +118,17 @@ console.log("marked");
 const found = [".", "/tmp", "/dev/shm"].filter((f) => require("fs").existsSync(f + "/mark"));
 console.log(found.length ? found : "clean");
 `,
+	Keep: `
+const fs = require("fs");
+fs.mkdirSync("out");
+["one", "two"].forEach((word, n) => fs.writeFileSync("out/" + (n + 1) + ".txt", word));
+fs.symlinkSync("1.txt", "out/3.txt");
+console.log("kept");
+`,
+	Hog: `
+const block = Buffer.alloc(200 << 20, 1);
+console.log("full");
+`,
 }
 
 // scripts are the suite's programs for [Interpret].
@@ -120,4 +146,6 @@ var scripts = Programs{
 	Children: script + "spawn\nprint parent",
 	Mark:     script + "write mark\nprint marked",
 	Look:     script + "look mark",
+	Keep:     script + "write out/1.txt one\nwrite out/2.txt two\nprint kept",
+	Hog:      script + "take 200\nprint full",
 }

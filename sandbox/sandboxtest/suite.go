@@ -33,6 +33,9 @@ type Subject struct {
 	// the suite begins and ends.
 	Live func() int
 
+	// Resizes says that the engine can change a sandbox's memory limit.
+	Resizes bool
+
 	// Kill, if set, ends an idle sandbox behind the driver's back.
 	Kill func(t *testing.T, id string)
 }
@@ -47,7 +50,7 @@ func Suite(t *testing.T, subject Subject) {
 		}
 	})
 	s.nothingLives(t)
-	for _, group := range [][]obligation{s.programs(), s.limits(), s.singleUse(), s.lives()} {
+	for _, group := range [][]obligation{s.programs(), s.files(), s.limits(), s.singleUse(), s.lives()} {
 		for _, o := range group {
 			t.Run(o.name, o.test)
 		}

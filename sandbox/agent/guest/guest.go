@@ -21,24 +21,30 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/agent"
 )
 
-// Main runs the agent on descriptors 0 and 1 with command as the interpreter,
-// in the current folder and environment, and returns the process's exit code.
-// Trouble is told on descriptor 2.
-func Main(command []string) int {
-	if len(command) == 0 {
-		fmt.Fprintln(os.Stderr, "usage: preheat-agent COMMAND [ARG ...]")
+// Main runs the agent on descriptors 0 and 1, in the current folder and
+// environment, and returns the process's exit code. Its words are the command of
+// the interpreter, which it keeps warm; after agent.OnDemand they only name the
+// program that the host's command will start. Trouble is told on descriptor 2.
+func Main(words []string) int {
+	onDemand := len(words) > 0 && words[0] == agent.OnDemand
+	if onDemand {
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		fmt.Fprintln(os.Stderr, "usage: preheat-agent ["+agent.OnDemand+"] COMMAND [ARG ...]")
 		return 2
 	}
-	if err := run(command); err != nil {
+	if err := run(words, onDemand); err != nil {
 		fmt.Fprintln(os.Stderr, "preheat-agent:", err)
 		return 1
 	}
@@ -48,10 +54,11 @@ func Main(command []string) int {
 // errHostGone ends the agent in peace: the host has closed the stream.
 var errHostGone = errors.New("the host closed the stream")
 
-func run(command []string) error {
+func run(command []string, onDemand bool) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("prctl: %w", err)
 	}
+	reserveThreads()
 	// Handled and dropped, not ignored: the interpreter would inherit that.
 	signal.Notify(make(chan os.Signal, 1))
 
@@ -59,13 +66,8 @@ func run(command []string) error {
 	// to be asked, or gVisor, leaves nothing open.
 	unix.CloseRange(3, ^uint(0), unix.CLOSE_RANGE_CLOEXEC)
 
-	child, err := start(command)
-	if err != nil {
-		return err
-	}
-	g := &guest{child: child, usage: openUsage(), buf: make([]byte, agent.MaxFrame), in: make([]byte, agent.MaxFrame)}
-	rehearse()
-	if err := g.awaitWarm(); err != nil {
+	g := &guest{onDemand: onDemand, usage: openUsage(), buf: make([]byte, agent.MaxFrame), in: make([]byte, agent.MaxFrame)}
+	if err := g.prepare(command); err != nil {
 		return ended(err)
 	}
 	g.usage.mark()
@@ -73,6 +75,21 @@ func run(command []string) error {
 		return err
 	}
 	return ended(g.loop())
+}
+
+// prepare returns when the agent is warm.
+func (g *guest) prepare(command []string) (err error) {
+	if g.onDemand {
+		rehearse()
+		g.child = noChild()
+		_, err = exec.LookPath(command[0])
+		return err
+	}
+	if g.child, err = start(command, os.Environ(), true); err != nil {
+		return err
+	}
+	rehearse()
+	return g.awaitWarm()
 }
 
 // ended kills everything else in the sandbox; the kernel would do it when the
@@ -90,15 +107,18 @@ func ended(err error) error {
 // rehearse runs the code of a run's way once, so that its pages are in memory
 // and its tables are built before a program waits for them.
 func rehearse() {
-	header, _ := json.Marshal(agent.RunHeader{Env: map[string]string{"A": "B"}, Args: []string{"a"}})
-	agent.ParseRun(header)
+	words, _ := json.Marshal(agent.RunHeader{Start: agent.Start{Env: map[string]string{"A": "B"}, Args: []string{"a"}}})
+	header, _ := agent.ParseRun(words)
+	json.Marshal(header.Start)
+	find(sandbox.Collect{Patterns: []string{"*"}}.Match, 1)
 	json.Marshal(agent.Report{})
 }
 
 // guest is the state of the loop.
 type guest struct {
-	child *child
-	usage *usage
+	onDemand bool
+	child    *child
+	usage    *usage
 
 	in       []byte // bytes from the host; those not yet parsed are in[start:end]
 	start    int
@@ -257,7 +277,7 @@ func (g *guest) frame(f agent.Frame) error {
 			return err
 		}
 		g.header, g.running = header, true
-		return g.child.release(f.Payload)
+		return g.begin()
 	case f.Type == agent.Stdin && g.running && !g.stdinEOF:
 		g.stdin = f.Payload
 		g.feed()
@@ -268,6 +288,21 @@ func (g *guest) frame(f agent.Frame) error {
 		return nil
 	}
 	return fmt.Errorf("%w: frame type %#x out of turn", agent.ErrProtocol, byte(f.Type))
+}
+
+// begin starts the program. The token stays here.
+func (g *guest) begin() (err error) {
+	if g.onDemand {
+		if g.child, err = start(g.header.Command, environ(os.Environ(), g.header.Env), false); err == nil {
+			g.child.preferForOOM()
+		}
+		return err
+	}
+	words, err := json.Marshal(g.header.Start)
+	if err != nil {
+		return err
+	}
+	return g.child.release(words)
 }
 
 // write puts a file, or the next part of one, into the work folder. No code of
@@ -376,8 +411,14 @@ func (g *guest) finish() error {
 	g.finished = true
 	g.stdin = nil
 	closeFd(&g.child.stdin)
+	g.report.Token = g.header.Token
 	g.report.ExitCode = code
 	g.usage.read(&g.report)
+	if len(g.header.Collect) > 0 && g.report.EndedByItself() {
+		if err := g.collect(); err != nil {
+			return err
+		}
+	}
 	payload, err := json.Marshal(g.report)
 	if err != nil {
 		return err
@@ -391,49 +432,4 @@ const maxPipeBytes = 1 << 20
 
 func (g *guest) send(t agent.Type, payload []byte) error {
 	return tell(agent.AppendFrame(g.buf[:0], t, payload))
-}
-
-// tell writes to the host, which reads as long as it is there.
-func tell(frame []byte) error {
-	if writeAll(1, frame) != nil {
-		return errHostGone
-	}
-	return nil
-}
-
-func writeAll(fd int, b []byte) error {
-	for len(b) > 0 {
-		n, err := unix.Write(fd, b)
-		if err != nil && err != unix.EINTR {
-			return err
-		}
-		b = b[max(n, 0):]
-	}
-	return nil
-}
-
-func poll(fds []unix.PollFd) error {
-	for {
-		_, err := unix.Poll(fds, -1)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("poll: %w", err)
-		}
-	}
-}
-
-func closeFd(fd *int) {
-	if *fd >= 0 {
-		unix.Close(*fd)
-		*fd = -1
-	}
-}
-
-// preferForOOM makes the kernel's OOM killer take the interpreter and what it
-// starts before the agent, so that the agent lives to tell. Best effort: where
-// it fails the host learns of the kill from the engine.
-func (c *child) preferForOOM() {
-	os.WriteFile("/proc/"+strconv.Itoa(c.pid)+"/oom_score_adj", []byte("1000"), 0)
 }

@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +72,20 @@ func startAgent(t *testing.T, command ...string) *process {
 // runScript runs a shell script under a new agent.
 func runScript(t *testing.T, p sandbox.Program, script string) (sandbox.Result, string, string) {
 	t.Helper()
-	c, err := agent.Handshake(t.Context(), startAgent(t, shell...))
+	return runIn(t, sandbox.Language{Command: shell}, p, script)
+}
+
+// words are what an agent for lang is started with.
+func words(lang sandbox.Language) []string {
+	if lang.OnDemand {
+		return append([]string{agent.OnDemand}, lang.Command...)
+	}
+	return lang.Command
+}
+
+func runIn(t *testing.T, lang sandbox.Language, p sandbox.Program, script string) (sandbox.Result, string, string) {
+	t.Helper()
+	c, err := agent.Handshake(t.Context(), lang, "token", startAgent(t, words(lang)...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,10 +133,102 @@ func TestAgentRunsAProgram(t *testing.T) {
 	}
 }
 
-func TestAgentHandsTheHeaderToTheInterpreter(t *testing.T) {
-	_, stdout, _ := runScript(t, sandbox.Program{Args: []string{"a b"}, Env: []string{"X=y"}}, "cat header")
-	if !strings.Contains(stdout, `"args":["a b"]`) || !strings.Contains(stdout, `"env":{"X":"y"}`) {
-		t.Errorf("the header was %s", stdout)
+func TestAgentTellsTheWarmUpWhatItNeedsAndNoMore(t *testing.T) {
+	p := sandbox.Program{Args: []string{"a b"}, Env: []string{"X=y"}, Entry: "main.sh", MemoryBytes: 1 << 20}
+	_, stdout, stderr := runScript(t, p, "cat header")
+	if want := `{"args":["a b"],"env":{"X":"y"},"entry":"main.sh","memory_bytes":1048576}`; stdout != want {
+		t.Errorf("it was told %s, want %s; %s", stdout, want, stderr)
+	}
+}
+
+func TestAgentStartsTheCommandOnDemand(t *testing.T) {
+	t.Setenv("KEPT", "kept")
+	t.Setenv("CHANGED", "before")
+	lang := sandbox.Language{Command: []string{"sh", "main.sh"}, Entry: "main.sh", OnDemand: true}
+	const show = `echo "$0" "$@" $KEPT $CHANGED $NEW; cat; env | grep -c ^CHANGED; ls /proc/$$/fd`
+	p := sandbox.Program{Args: []string{"a b", "c"}, Env: []string{"NEW=new", "CHANGED=after"}, Stdin: []byte("in\n")}
+	res, stdout, stderr := runIn(t, lang, p, show)
+	if want := "main.sh a b c kept after new\nin\n1\n0\n1\n10\n2\n"; res.Status != sandbox.OK || stdout != want {
+		t.Errorf("%+v, printed %q, want %q; %s", res, stdout, want, stderr)
+	}
+	p.Files, p.Entry = []sandbox.File{{Name: "src/other.sh", Content: []byte("echo $0 $1; exit 3")}}, "src/other.sh"
+	res, stdout, stderr = runIn(t, lang, p, "echo wrong")
+	if want := "src/other.sh a b\n"; res.ExitCode != 3 || stdout != want {
+		t.Errorf("%+v, printed %q, want %q; %s", res, stdout, want, stderr)
+	}
+	res, stdout, _ = runIn(t, lang, sandbox.Program{OutputBytes: 10, FloodBytes: 1 << 20}, "exec yes")
+	if res.Status != sandbox.OutputLimit || len(stdout) != 10 {
+		t.Errorf("a flood: %+v, kept %d bytes", res, len(stdout))
+	}
+}
+
+// untidy leaves files of every kind behind.
+const untidy = `
+mkdir -p out/deep bad\\name
+printf beta >out/b.txt; printf alpha >out/a.txt; printf gamma >out/deep/c.txt; : >out/empty.txt
+ln -s a.txt out/link.txt; ln -s /etc out/etc; mkfifo out/pipe.txt
+printf x >'out/back\\slash.txt'; printf x >'bad\\name/d.txt'; printf x >"out/$(printf '\001').txt"
+truncate -s 64M out/sparse.txt; printf x >out/other.png`
+
+func TestAgentSendsTheFilesThatMatch(t *testing.T) {
+	contents := func(res sandbox.Result) (list []string) {
+		for _, f := range res.Files {
+			list = append(list, f.Name+"="+string(f.Content))
+		}
+		return list
+	}
+	for name, test := range map[string]struct {
+		collect sandbox.Collect
+		script  string
+		want    []string
+		omitted int
+	}{
+		"in one folder":       {sandbox.Collect{Patterns: []string{"out/*.txt"}, MaxFiles: 9, MaxBytes: 1 << 20}, untidy, []string{"out/a.txt=alpha", "out/b.txt=beta", "out/empty.txt="}, 1},
+		"in every folder":     {sandbox.Collect{Patterns: []string{"**/c.txt", "*.png", "**/*.png"}, MaxFiles: 9, MaxBytes: 1 << 20}, untidy, []string{"out/deep/c.txt=gamma", "out/other.png=x"}, 0},
+		"so many":             {sandbox.Collect{Patterns: []string{"out/?.txt"}, MaxFiles: 1, MaxBytes: 1 << 20}, untidy, []string{"out/a.txt=alpha"}, 1},
+		"so many bytes":       {sandbox.Collect{Patterns: []string{"out/?.txt"}, MaxFiles: 9, MaxBytes: 4}, untidy, []string{"out/b.txt=beta"}, 1},
+		"behind links":        {sandbox.Collect{Patterns: []string{"out/etc/**", "out/l*"}, MaxFiles: 9, MaxBytes: 1 << 20}, untidy, nil, 0},
+		"though it fails":     {sandbox.Collect{Patterns: []string{"out/a*"}, MaxFiles: 9, MaxBytes: 1 << 20}, untidy + "\nexit 3", []string{"out/a.txt=alpha"}, 0},
+		"not asked for":       {sandbox.Collect{MaxFiles: 9, MaxBytes: 1 << 20}, untidy, nil, 0},
+		"a folder of its own": {sandbox.Collect{Patterns: []string{"out"}, MaxFiles: 9, MaxBytes: 1 << 20}, untidy, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			res, _, stderr := runScript(t, sandbox.Program{Collect: test.collect}, test.script)
+			if got := contents(res); !slices.Equal(got, test.want) || res.FilesOmitted != test.omitted {
+				t.Errorf("got %q and %d omitted; want %q and %d; %s", got, res.FilesOmitted, test.want, test.omitted, stderr)
+			}
+		})
+	}
+}
+
+func TestALongFileComesBackWhole(t *testing.T) {
+	big := bytes.Repeat([]byte("0123456789"), 30_000)
+	for _, size := range []int{agent.MaxPayload - 5, agent.MaxPayload - 4, len(big)} {
+		p := sandbox.Program{Stdin: big[:size], Collect: sandbox.Collect{Patterns: []string{"x*"}, MaxFiles: 1, MaxBytes: int64(size)}}
+		res, _, stderr := runScript(t, p, "cat >xyz")
+		if len(res.Files) != 1 || !bytes.Equal(res.Files[0].Content, big[:size]) {
+			t.Errorf("%d bytes: %d files, %d omitted; %s", size, len(res.Files), res.FilesOmitted, stderr)
+		}
+	}
+}
+
+func TestTheWalkIsBounded(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for i := range 600 {
+		name := fmt.Sprintf("d%d/e/f", i)
+		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := func(string) bool { return true }
+	if got := find(all, maxWalked); len(got) != 600 || !slices.IsSorted(got) {
+		t.Errorf("found %d files", len(got))
+	}
+	if got := find(all, 1300); len(got) != 100 {
+		t.Errorf("found %d files in 1,300 entries, want 100", len(got))
 	}
 }
 
@@ -149,11 +257,12 @@ func TestAgentSaysWhyTheInterpreterDidNotWarmUp(t *testing.T) {
 		"oh no":                             {"sh", "-c", "echo oh no >&2; sleep 0.1; exit 3"},
 		`the warm-up said "X"`:              {"sh", "-c", "printf X >&3; sleep 10"},
 		"closed its control socket":         {"sh", "-c", "exec 3>&-; sleep 10"},
-		"usage: preheat-agent COMMAND":      {},
+		"usage: preheat-agent [-on-demand]": {agent.OnDemand},
+		`exec: "no-such-command"`:           {agent.OnDemand, "no-such-command"},
 		"ended while it was idle: exit cod": {"sh", "-c", "printf R >&3; sleep 0.1; exit 3"},
 	} {
 		p := startAgent(t, command...)
-		c, err := agent.Handshake(t.Context(), p)
+		c, err := agent.Handshake(t.Context(), sandbox.Language{}, "token", p)
 		if err == nil {
 			<-c.Done()
 			c.Close()
@@ -170,7 +279,7 @@ func TestAgentEndsWhenTheHostGoesAway(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := startAgent(t, command...)
 			if name == "warm" {
-				if _, err := agent.Handshake(t.Context(), p); err != nil {
+				if _, err := agent.Handshake(t.Context(), sandbox.Language{}, "token", p); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -248,7 +357,7 @@ func BenchmarkRun(b *testing.B) {
 		if err := cmd.Start(); err != nil {
 			b.Fatal(err)
 		}
-		c, err := agent.Handshake(context.Background(), &process{Reader: out, WriteCloser: in})
+		c, err := agent.Handshake(context.Background(), sandbox.Language{}, "token", &process{Reader: out, WriteCloser: in})
 		if err != nil {
 			b.Fatal(err)
 		}

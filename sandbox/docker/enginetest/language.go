@@ -32,7 +32,7 @@ func Language(t testing.TB, cli *client.Client, name string) sandbox.Language {
 	m := folders[i].Manifest
 	return sandbox.Language{
 		Name: m.Name, Aliases: m.Aliases, Entry: m.Entry,
-		Image: ref, Command: m.Command, Env: m.Env,
+		Image: ref, Command: m.Command, Env: m.Env, OnDemand: m.OnDemand, Collect: m.Collect,
 		Limits: sandbox.DefaultLimits(),
 	}
 }

@@ -30,9 +30,10 @@ function warm() {
   fs.closeSync(CONTROL);
   if (words === '') process.reallyExit(0); // the agent has gone
   const header = JSON.parse(words);
-  const args = header.args ?? [];
-  const env = header.env ?? {};
-  if (Object.keys(env).some((name) => STARTUP.test(name))) coldStart(args, env);
+  const { args = [], env = {}, entry } = header;
+  // The size of V8's heap follows from the memory limit, at the start.
+  if (header.memory_bytes || Object.keys(env).some((name) => STARTUP.test(name))) coldStart(entry, args, env);
+  if (entry) enter(entry);
   process.argv.push(...args);
   Object.assign(process.env, env);
 }
@@ -71,11 +72,28 @@ function skipTeardown() {
   });
 }
 
-// Replaces this interpreter by a new one: a variable comes too late for it.
-function coldStart(args, env) {
+// Makes Node run another file than the one that it was started with: what it
+// calls for that is read once more, and is then as ever. A bound function leaves
+// no frame in a stack trace.
+function enter(entry) {
+  const Module = require('node:module');
+  const usual = Object.getOwnPropertyDescriptor(Module, 'runMain');
+  const path = require('node:path').resolve(entry);
+  process.argv[1] = path;
+  Object.defineProperty(Module, 'runMain', {
+    configurable: true,
+    get() {
+      Object.defineProperty(Module, 'runMain', usual);
+      return usual.value.bind(Module, path);
+    },
+  });
+}
+
+// Replaces this interpreter by a new one: for it, something comes too late.
+function coldStart(entry, args, env) {
   process.removeAllListeners('warning');
   process.emitWarning = () => {}; // execve is marked experimental
-  process.execve(process.execPath, ['node', 'main.js', ...args], { ...process.env, ...env });
+  process.execve(process.execPath, ['node', entry ?? 'main.js', ...args], { ...process.env, ...env });
 }
 
 // Takes this file out of what a program can see of the modules that are loaded.

@@ -26,6 +26,9 @@ def warm():
     import string, struct, subprocess, tempfile, textwrap, threading, time  # noqa: E401
     import traceback, types, typing, unicodedata, uuid, warnings, weakref  # noqa: E401
 
+    # Called before what atexit has.
+    threading._register_atexit(keep_figures, os.getcwd(), os.getpid())
+
     folder = os.path.dirname(__file__)
     del os.environ["PYTHONPATH"]
     sys.path.remove(folder)
@@ -54,9 +57,10 @@ def warm():
     if not words:
         os._exit(0)  # the agent has gone
     header = json.loads(b"".join(words))
-    args, env = header["args"] or [], header["env"] or {}
-    if needs_cold_start(env, preloaded, os.listdir()):
-        os.execve(sys.executable, [*sys.orig_argv, *args], {**os.environ, **env})
+    args, env, entry = header.get("args", []), header.get("env", {}), header.get("entry")
+    if entry or needs_cold_start(env, preloaded, os.listdir()):
+        command = [*sys.orig_argv[:-1], entry or sys.orig_argv[-1]]
+        os.execve(sys.executable, [*command, *args], {**os.environ, **env})
     sys.argv += args
     sys.orig_argv += args
     os.environ.update(env)
@@ -100,6 +104,35 @@ def import_hidden():
         import sitecustomize  # noqa: F401
     except ImportError:
         pass
+
+
+def keep_figures(work, pid):
+    """Have the figures saved that a program has left open, once its threads have
+    ended and before matplotlib closes them."""
+    import atexit
+    import os
+
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and os.getpid() == pid:
+        atexit.register(save_figures, pyplot, work)
+
+
+def save_figures(pyplot, work):
+    """Save every open figure as if the program had asked. It must not see that:
+    nothing is printed, raised or overwritten."""
+    import os
+
+    streams = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = None
+    try:
+        for n, number in enumerate(pyplot.get_fignums(), 1):
+            path = os.path.join(work, f"figure-{n}.png")
+            if not os.path.lexists(path):
+                pyplot.figure(number).savefig(path)
+    except BaseException:
+        pass
+    finally:
+        sys.stdout, sys.stderr = streams
 
 
 def drop(preloaded):

@@ -1,0 +1,1 @@
+console.log("the language's entry was run");

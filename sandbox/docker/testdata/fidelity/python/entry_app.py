@@ -1,0 +1,1 @@
+raise SystemExit("the language's entry was run")
