@@ -11,7 +11,7 @@ import (
 
 // layoutVersion is raised with every change of how the builder lays an image
 // out, so that the images made before it are stale.
-const layoutVersion = 1
+const layoutVersion = 2
 
 // Hash is what an image of the folder with this agent in it is made from, in
 // hex. It changes with the manifest, the recipe, the app files, the agent and
@@ -31,6 +31,16 @@ func (f Folder) hash(agent []byte, layout int) string {
 // Hash is what a Debian base for the architecture arch is made from, in hex.
 func (b Base) Hash(arch string) string {
 	return sum([][]byte{[]byte(strconv.Itoa(layoutVersion)), mustJSON(b.Debian), mustJSON(b.NPM[arch])})
+}
+
+// Hash is what a base with these packages is made from, in hex; with names all
+// else that goes into it.
+func (p Packages) Hash(with ...string) string {
+	parts := [][]byte{mustJSON(p)}
+	for _, w := range with {
+		parts = append(parts, []byte(w))
+	}
+	return sum(parts)
 }
 
 // sum hashes the parts with their lengths, so that bytes cannot move from one

@@ -2,11 +2,11 @@
 // one, with a manifest (how programs are named and started), a recipe (how the
 // image is made) and the files of its app folder, which go into the image.
 //
-// Start at [All]. Adding a language is adding a directory. What every image
-// leaves out is in common.json.
+// Start at [All], or at [AllWith] for those that an operator adds. Adding a
+// language is adding a directory. What every image leaves out is in common.json.
 //
-// How it fails: a folder that is not as described is an error from All that
-// names the file; nothing is guessed and an unknown field is refused.
+// How it fails: a folder that is not as described is an error that names the
+// file; nothing is guessed and an unknown field is refused.
 package languages
 
 import (
@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -25,8 +26,12 @@ import (
 //go:embed common.json all:*/*
 var embedded embed.FS
 
-// maxAppFileBytes bounds one file of an app folder.
-const maxAppFileBytes = 1 << 20
+// Bounds of what is read.
+const (
+	maxFolders   = 64      // in one directory
+	maxAppFiles  = 256     // in one app folder
+	maxFileBytes = 1 << 20 // of any file
+)
 
 // Folder is one language.
 type Folder struct {
@@ -44,13 +49,48 @@ type File struct {
 // All returns the embedded languages, sorted by name.
 func All() ([]Folder, error) { return Load(embedded) }
 
+// AllWith returns the embedded languages and those in the directory dir, sorted
+// by name. A folder in dir takes the place of an embedded one of its name. No
+// link is followed out of dir, and an empty dir adds nothing.
+func AllWith(dir string) ([]Folder, error) {
+	all, err := All()
+	if err != nil || dir == "" {
+		return all, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("languages: %w", err)
+	}
+	defer root.Close()
+	own, err := loadFolders(root.FS(), embedded)
+	if err != nil {
+		return nil, fmt.Errorf("%w (in %s)", err, dir)
+	}
+	all = slices.DeleteFunc(all, func(f Folder) bool {
+		return slices.ContainsFunc(own, func(o Folder) bool { return o.Manifest.Name == f.Manifest.Name })
+	})
+	all = append(all, own...)
+	slices.SortFunc(all, func(a, b Folder) int { return strings.Compare(a.Manifest.Name, b.Manifest.Name) })
+	return all, uniqueNames(all)
+}
+
 // Load reads the languages in fsys, which is laid out as this package's
 // directory is, and returns them sorted by name.
 func Load(fsys fs.FS) ([]Folder, error) {
-	var common struct {
+	folders, err := loadFolders(fsys, fsys)
+	if err != nil {
+		return nil, err
+	}
+	return folders, uniqueNames(folders)
+}
+
+// loadFolders reads the languages in fsys; common has the common.json. Files
+// beside the folders, and hidden folders, are passed over.
+func loadFolders(fsys, common fs.FS) ([]Folder, error) {
+	var c struct {
 		Remove []string `json:"remove"`
 	}
-	if err := readJSON(fsys, "common.json", &common); err != nil {
+	if err := readJSON(common, "common.json", &c); err != nil {
 		return nil, err
 	}
 	entries, err := fs.ReadDir(fsys, ".")
@@ -59,16 +99,21 @@ func Load(fsys fs.FS) ([]Folder, error) {
 	}
 	var folders []Folder
 	for _, e := range entries {
-		if !e.IsDir() {
+		switch {
+		case e.Type().IsRegular(), strings.HasPrefix(e.Name(), "."):
 			continue
+		case !e.IsDir():
+			return nil, fmt.Errorf("languages: %s is neither a folder nor a regular file", e.Name())
+		case len(folders) == maxFolders:
+			return nil, fmt.Errorf("languages: more than %d folders", maxFolders)
 		}
-		f, err := load(fsys, e.Name(), common.Remove)
+		f, err := load(fsys, e.Name(), c.Remove)
 		if err != nil {
 			return nil, err
 		}
 		folders = append(folders, f)
 	}
-	return folders, uniqueNames(folders)
+	return folders, nil
 }
 
 func load(fsys fs.FS, dir string, remove []string) (Folder, error) {
@@ -79,14 +124,13 @@ func load(fsys fs.FS, dir string, remove []string) (Folder, error) {
 	if err := readJSON(fsys, path.Join(dir, "recipe.json"), &f.Recipe); err != nil {
 		return Folder{}, err
 	}
-	f.Recipe.Remove = append(slices.Clip(remove), f.Recipe.Remove...)
 	if f.Manifest.Name != dir {
 		return Folder{}, fmt.Errorf("languages: %s/manifest.json: the name is %q, not the folder's", dir, f.Manifest.Name)
 	}
 	if err := f.Manifest.validate(); err != nil {
 		return Folder{}, fmt.Errorf("languages: %s/manifest.json: %w", dir, err)
 	}
-	if err := f.Recipe.validate(); err != nil {
+	if err := errors.Join(f.Recipe.leaveOut(remove), f.Recipe.validate()); err != nil {
 		return Folder{}, fmt.Errorf("languages: %s/recipe.json: %w", dir, err)
 	}
 	var err error
@@ -113,13 +157,12 @@ func readApp(fsys fs.FS, dir string) ([]File, error) {
 			return nil
 		case !d.Type().IsRegular():
 			return fmt.Errorf("%s is not a regular file", name)
+		case len(files) == maxAppFiles:
+			return fmt.Errorf("more than %d files", maxAppFiles)
 		}
-		content, err := fs.ReadFile(fsys, name)
+		content, err := readFile(fsys, name)
 		if err != nil {
 			return err
-		}
-		if len(content) > maxAppFileBytes {
-			return fmt.Errorf("%s has more than %d bytes", name, maxAppFileBytes)
 		}
 		files = append(files, File{Name: strings.TrimPrefix(name, dir+"/"), Content: content})
 		return nil
@@ -127,9 +170,34 @@ func readApp(fsys fs.FS, dir string) ([]File, error) {
 	return files, err
 }
 
+// readFile reads a small regular file. It does not open anything else: a pipe
+// would never end.
+func readFile(fsys fs.FS, name string) ([]byte, error) {
+	info, err := fs.Stat(fsys, name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > maxFileBytes {
+		return nil, fmt.Errorf("%s has more than %d bytes", name, maxFileBytes)
+	}
+	return content, nil
+}
+
 // readJSON decodes one document and refuses unknown fields and trailing data.
 func readJSON(fsys fs.FS, name string, into any) error {
-	data, err := fs.ReadFile(fsys, name)
+	data, err := readFile(fsys, name)
 	if err != nil {
 		return fmt.Errorf("languages: %w", err)
 	}

@@ -1,9 +1,15 @@
 package languages
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/fstest"
 )
@@ -28,12 +34,12 @@ func TestTheEmbeddedLanguagesAreValid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"node": "main.js", "python": "main.py"}
+	want := map[string]string{"bash": "main.sh", "lua": "main.lua", "node": "main.js", "python": "main.py"}
 	got := map[string]string{}
 	for _, f := range folders {
 		got[f.Manifest.Name] = f.Manifest.Entry
-		if len(f.App) == 0 {
-			t.Errorf("%s has no app files", f.Manifest.Name)
+		if f.Manifest.OnDemand != (len(f.App) == 0) {
+			t.Errorf("%s has %d app files, and on_demand is %v", f.Manifest.Name, len(f.App), f.Manifest.OnDemand)
 		}
 	}
 	if !maps.Equal(got, want) {
@@ -75,6 +81,14 @@ func TestAFolderThatIsNotAsDescribedIsRefused(t *testing.T) {
 		{"absolute glob", "lua/recipe.json", "usr/share/lua", "/usr/share/lua", "glob"},
 		{"climbing glob", "lua/recipe.json", "usr/share/lua", "usr/../../lua", "glob"},
 		{"bad glob", "lua/recipe.json", "usr/share/lua", "usr/[", "glob"},
+		{"package that is taken away", "lua/recipe.json", "lua5.4", "lua5.4-", "package"},
+		{"apt package with an option", "lua/recipe.json", `"setup"`, `"packages": {"apt": ["-y"]}, "setup"`, "apt"},
+		{"pip package without a version", "lua/recipe.json", `"setup"`, `"packages": {"pip": ["requests"]}, "setup"`, "pip"},
+		{"pip package from elsewhere", "lua/recipe.json", `"setup"`, `"packages": {"pip": ["a==1 @ file:///a"]}, "setup"`, "pip"},
+		{"npm package with a range", "lua/recipe.json", `"setup"`, `"packages": {"npm": ["left-pad@^1.3.0"]}, "setup"`, "npm"},
+		{"npm package with a quote", "lua/recipe.json", `"setup"`, `"packages": {"npm": ["left-pad@1.3.0';id'"]}, "setup"`, "npm"},
+		{"kept but not removed", "lua/recipe.json", `"setup"`, `"keep": ["usr/share/man"], "setup"`, "common.json"},
+		{"collect pattern outside", "lua/manifest.json", `"entry"`, `"collect": ["../*"], "entry"`, "collect"},
 		{"integrity too short", "lua/recipe.json", `}}, "setup"`,
 			`}, "npm": {"amd64": {"package": "lua", "version": "1.0.0", "integrity": "sha512-AAAA", "files": {"package/lua": "usr/bin/lua"}}}}, "setup"`, "integrity"},
 	}
@@ -93,10 +107,120 @@ func TestAFolderThatIsNotAsDescribedIsRefused(t *testing.T) {
 	}
 }
 
+func TestAGlobThatIsKeptIsNotRemoved(t *testing.T) {
+	fsys := tree()
+	fsys["lua/recipe.json"].Data = []byte(`{"base": {"image": "lua:5"}, "keep": ["usr/share/doc"], "remove": ["usr/share/lua"]}`)
+	folders, err := Load(fsys)
+	if err != nil || !slices.Equal(folders[0].Recipe.Remove, []string{"usr/share/lua"}) {
+		t.Errorf("%v, %v; want only its own glob", folders, err)
+	}
+}
+
+func TestAptPackagesAreInTheDebianRoot(t *testing.T) {
+	r := Recipe{Base: Base{Debian: &Debian{Suite: "bookworm", Packages: []string{"lua5.4"}}}, Packages: Packages{Apt: []string{"jq"}}}
+	if got := r.Root().Debian.Packages; !slices.Equal(got, []string{"lua5.4", "jq"}) || len(r.Base.Debian.Packages) != 1 {
+		t.Errorf("packages %v of a root whose base has %v", got, r.Base.Debian.Packages)
+	}
+	if r.Root().Hash("amd64") == r.Base.Hash("amd64") {
+		t.Error("the root's hash is the same without them")
+	}
+}
+
+// operator writes files into a new directory and returns it.
+func operator(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		file := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+const (
+	luaRecipe   = `{"base": {"image": "lua:5"}}`
+	luaManifest = `{"name": "lua", "entry": "main.lua", "suffixes": [".lua"], "command": ["luajit", "main.lua"], "version_command": ["x"]}`
+)
+
+func TestAnOperatorsFoldersLieOverTheEmbeddedOnes(t *testing.T) {
+	dir := operator(t, map[string]string{
+		"README.md": "ours", ".git/config": "",
+		"lua/manifest.json": luaManifest, "lua/recipe.json": luaRecipe, "lua/app/warm.lua": "-- warm",
+		"awk/manifest.json": strings.NewReplacer("luajit", "awk", "lua", "awk").Replace(luaManifest), "awk/recipe.json": luaRecipe,
+	})
+	folders, err := AllWith(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := map[string]string{}
+	for _, f := range folders {
+		commands[f.Manifest.Name] = f.Manifest.Command[0]
+	}
+	want := map[string]string{"awk": "awk", "bash": "bash", "lua": "luajit", "node": "node", "python": "python3"}
+	if !maps.Equal(commands, want) || folders[0].Manifest.Name != "awk" {
+		t.Errorf("got %v, the first %s; want %v", commands, folders[0].Manifest.Name, want)
+	}
+	if len(folders[0].Recipe.Remove) < 10 {
+		t.Error("the common globs are not removed from an operator's image")
+	}
+	if all, err := AllWith(""); err != nil || len(all) != len(want)-1 {
+		t.Errorf("%d folders, %v, without a directory", len(all), err)
+	}
+}
+
+func TestAnOperatorsFolderThatIsNotAsDescribedIsRefusedByName(t *testing.T) {
+	valid := map[string]string{"lua/manifest.json": luaManifest, "lua/recipe.json": luaRecipe}
+	secret := filepath.Join(operator(t, map[string]string{"secret": luaRecipe}), "secret")
+	for want, change := range map[string]func(dir string) error{
+		"lua/manifest.json":       func(dir string) error { return os.Remove(filepath.Join(dir, "lua/manifest.json")) },
+		"lua/recipe.json":         func(dir string) error { return os.WriteFile(filepath.Join(dir, "lua/recipe.json"), []byte("{"), 0o600) },
+		"more than 1048576 bytes": func(dir string) error { return os.Truncate(filepath.Join(dir, "lua/recipe.json"), maxFileBytes+1) },
+		"not a regular file": func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, "lua/recipe.json")), syscall.Mkfifo(filepath.Join(dir, "lua/recipe.json"), 0o600))
+		},
+		"escapes": func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, "lua/recipe.json")), os.Symlink(secret, filepath.Join(dir, "lua/recipe.json")))
+		},
+		"perl is neither": func(dir string) error { return os.Symlink("lua", filepath.Join(dir, "perl")) },
+		"both called": func(dir string) error {
+			manifest := strings.Replace(luaManifest, `"entry"`, `"aliases": ["js"], "entry"`, 1)
+			return os.WriteFile(filepath.Join(dir, "lua/manifest.json"), []byte(manifest), 0o600)
+		},
+		"more than 64 folders": func(dir string) error {
+			var all []error
+			for i := range maxFolders {
+				name := fmt.Sprintf("a%d", i)
+				all = append(all, os.Mkdir(filepath.Join(dir, name), 0o700),
+					os.WriteFile(filepath.Join(dir, name, "recipe.json"), []byte(luaRecipe), 0o600),
+					os.WriteFile(filepath.Join(dir, name, "manifest.json"), []byte(strings.Replace(luaManifest, `"lua"`, `"`+name+`"`, 1)), 0o600))
+			}
+			return errors.Join(all...)
+		},
+		"more than 256 files": func(dir string) error {
+			all := []error{os.Mkdir(filepath.Join(dir, "lua/app"), 0o700)}
+			for i := range maxAppFiles + 1 {
+				all = append(all, os.WriteFile(filepath.Join(dir, "lua/app", fmt.Sprint(i)), nil, 0o600))
+			}
+			return errors.Join(all...)
+		},
+		"no such file": os.RemoveAll,
+	} {
+		dir := operator(t, valid)
+		if err := change(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := AllWith(dir); err == nil || !strings.Contains(err.Error(), want) || want != "both called" && !strings.Contains(err.Error(), dir) {
+			t.Errorf("error %v, want one with %q and the directory", err, want)
+		}
+	}
+}
+
 func TestAnAppFolderHoldsOnlySmallRegularFiles(t *testing.T) {
 	for name, file := range map[string]*fstest.MapFile{
 		"link": {Data: []byte("/etc/passwd"), Mode: fs.ModeSymlink},
-		"big":  {Data: make([]byte, maxAppFileBytes+1)},
+		"big":  {Data: make([]byte, maxFileBytes+1)},
 	} {
 		fsys := tree()
 		fsys["lua/app/"+name] = file
@@ -126,6 +250,7 @@ func TestTheHashChangesWithEachPart(t *testing.T) {
 	seen := map[string]string{plain.Hash(agent): "the plain one"}
 	for name, hash := range map[string]string{
 		"manifest":    edit("lua/manifest.json", "luajit", "luau").Hash(agent),
+		"packages":    edit("lua/recipe.json", `"setup"`, `"packages": {"pip": ["a==1"]}, "setup"`).Hash(agent),
 		"recipe":      edit("lua/recipe.json", "lua5.4", "lua5.3").Hash(agent),
 		"common":      edit("common.json", "doc", "man").Hash(agent),
 		"app content": edit("lua/app/warm.lua", "warm", "hot").Hash(agent),

@@ -19,6 +19,13 @@ type Manifest struct {
 	Command  []string `json:"command"`  // what the agent starts in the work folder
 	Env      []string `json:"env"`      // what the interpreter needs, NAME=value
 
+	// OnDemand says that the language has no warm-up code: its interpreter is
+	// started when a program comes.
+	OnDemand bool `json:"on_demand"`
+
+	// Collect are patterns of files that every run returns; see sandbox.Collect.
+	Collect []string `json:"collect"`
+
 	// Pool is how many warm sandboxes to keep unless the operator says otherwise.
 	Pool int `json:"pool"`
 
@@ -26,6 +33,10 @@ type Manifest struct {
 	// standard output.
 	VersionCommand []string `json:"version_command"`
 }
+
+// maxCollect bounds a language's patterns, so that they leave room for a
+// program's own.
+const maxCollect = 8
 
 var (
 	nameRule  = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
@@ -55,7 +66,14 @@ func (m Manifest) validate() error {
 			return fmt.Errorf("the env entry %q is not NAME=value", e)
 		}
 	}
+	for _, c := range m.Collect {
+		if err := sandbox.ValidatePattern(c); err != nil {
+			return fmt.Errorf("the collect pattern: %w", err)
+		}
+	}
 	switch {
+	case len(m.Collect) > maxCollect:
+		return fmt.Errorf("collect has more than %d patterns", maxCollect)
 	case m.Pool < 0:
 		return errors.New("the pool must not be negative")
 	case !slices.ContainsFunc(m.Suffixes, func(s string) bool { return strings.HasSuffix(m.Entry, s) }):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -13,13 +14,20 @@ import (
 type Recipe struct {
 	Base Base `json:"base"`
 
+	// Packages are added to the base, before the setup.
+	Packages Packages `json:"packages"`
+
 	// Setup is a shell script, line by line. It runs as root, without network,
 	// in a container of the base that already has the app folder's files.
 	Setup []string `json:"setup"`
 
 	// Remove are path globs without a leading slash; what matches is left out
 	// of the image with everything below it. A star does not match a slash.
+	// Those of common.json come first.
 	Remove []string `json:"remove"`
+
+	// Keep are those of common.json's globs that this language does without.
+	Keep []string `json:"keep"`
 }
 
 // Base is where the interpreter comes from: a registry's image, or a Debian
@@ -49,14 +57,41 @@ type NPM struct {
 
 var (
 	suiteRule   = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)
-	debRule     = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]+$`)
+	debRule     = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]*[a-z0-9+](=[0-9A-Za-z.+:~-]+)?$`) // a dash at the end would remove it
 	npmRule     = regexp.MustCompile(`^(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]*$`)
 	versionRule = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+-]*$`)
 )
 
+// Root is the base, with the apt packages in its Debian root.
+func (r Recipe) Root() Base {
+	b := r.Base
+	if b.Debian != nil && len(r.Packages.Apt) > 0 {
+		b.Debian = &Debian{Suite: b.Debian.Suite, Packages: slices.Concat(b.Debian.Packages, r.Packages.Apt)}
+	}
+	return b
+}
+
+// leaveOut puts the common globs, without those that are kept, before the
+// recipe's own.
+func (r *Recipe) leaveOut(common []string) error {
+	remove := slices.Clone(common)
+	for _, glob := range r.Keep {
+		i := slices.Index(remove, glob)
+		if i < 0 {
+			return fmt.Errorf("keep: %q is not a glob of common.json", glob)
+		}
+		remove = slices.Delete(remove, i, i+1)
+	}
+	r.Remove = append(remove, r.Remove...)
+	return nil
+}
+
 func (r Recipe) validate() error {
 	if err := r.Base.validate(); err != nil {
 		return fmt.Errorf("base: %w", err)
+	}
+	if err := r.Packages.validate(); err != nil {
+		return fmt.Errorf("packages: %w", err)
 	}
 	for _, g := range r.Remove {
 		if _, err := path.Match(g, ""); err != nil || !plainPath(g) {

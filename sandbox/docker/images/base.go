@@ -28,7 +28,7 @@ type baseImage struct {
 
 // base makes sure that the engine has a base for f.
 func (b *Builder) base(ctx context.Context, f languages.Folder, o Options, say sayFunc) (baseImage, error) {
-	spec := f.Recipe.Base
+	spec := f.Recipe.Root()
 	switch o.Base {
 	case Registry:
 		return b.registryBase(ctx, spec, o.Force, say)

@@ -29,6 +29,9 @@ func absent(pull func(*http.Request) (*http.Response, error)) engine {
 		if strings.HasSuffix(r.URL.Path, "/images/create") {
 			return pull(r)
 		}
+		if strings.HasSuffix(r.URL.Path, "/containers/json") {
+			return answer(http.StatusOK, strings.NewReader("[]")), nil
+		}
 		return answer(http.StatusNotFound, strings.NewReader(`{"message": "no such image"}`)), nil
 	}
 }

@@ -26,7 +26,14 @@ const testPrefix = "preheat-test-images-"
 func newTestBuilder(t *testing.T) (*Builder, *client.Client) {
 	t.Helper()
 	cli := enginetest.Client(t)
-	return New(cli, Config{Prefix: testPrefix, NPMRegistry: os.Getenv("npm_config_registry")}), cli
+	cfg := Config{Prefix: testPrefix, NPMRegistry: os.Getenv("npm_config_registry")}
+	if file := os.Getenv("SSL_CERT_FILE"); file != "" {
+		var err error
+		if cfg.CACerts, err = os.ReadFile(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return New(cli, cfg), cli
 }
 
 // buildAgent compiles a static program that prints a word.

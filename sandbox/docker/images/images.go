@@ -1,9 +1,9 @@
 // Package images makes the languages' images through the Engine's API.
 //
 // Start at [New] and [Builder.Build]. An image is one flat layer: a base root
-// (a registry's image, or a Debian root made here), changed by the recipe's
-// setup, stripped by the layout's rules, with the agent and the language's
-// files in /app. Its labels say what it was made from, so that [Builder.List]
+// (a registry's image, or a Debian root made here), with the recipe's packages,
+// changed by its setup, stripped by the layout's rules, with the agent and the
+// language's files in /app. Its labels say what it was made from, so that [Builder.List]
 // knows a stale one.
 //
 // How it fails: Build returns an error and has removed what it made on the way;
@@ -72,6 +72,8 @@ type Image struct {
 type Config struct {
 	Prefix      string        // before the language in an image's name; default "preheat-"
 	NPMRegistry string        // URL; default https://registry.npmjs.org
+	PackageEnv  []string      // for pip, npm and apt where packages are installed, NAME=value
+	CACerts     []byte        // PEM; what pip and npm trust, or empty for their own
 	PullWait    time.Duration // a registry silent for longer counts as absent; default 15 s
 }
 
@@ -120,7 +122,13 @@ func (b *Builder) Build(ctx context.Context, f languages.Folder, agent []byte, o
 	say := func(format string, args ...any) {
 		progress(f.Manifest.Name + ": " + fmt.Sprintf(format, args...))
 	}
+	if err := b.removeAbandoned(ctx); err != nil {
+		return Image{}, fmt.Errorf("images: %s: %w", f.Manifest.Name, err)
+	}
 	base, err := b.base(ctx, f, o, say)
+	if err == nil {
+		base, err = b.withPackages(ctx, f, base, o.Force, say)
+	}
 	if err != nil {
 		return Image{}, fmt.Errorf("images: %s: %w", f.Manifest.Name, err)
 	}

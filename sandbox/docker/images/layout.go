@@ -24,6 +24,10 @@ const (
 // agentPath is where the image has the agent.
 const agentPath = "app/preheat-agent"
 
+// tmpNote is in /tmp, which is thus not empty: over an empty one, gVisor mounts
+// a file system that programs can write and no limit bounds.
+const tmpNote = "/tmp cannot be written here. TMPDIR names a folder that can.\n"
+
 // layout decides what an image is made of. Its methods are pure.
 type layout struct {
 	language string
@@ -41,6 +45,8 @@ type ownFile struct {
 func newLayout(f languages.Folder, agent []byte) layout {
 	l := layout{language: f.Manifest.Name, remove: f.Recipe.Remove}
 	l.addDir("work", 0o755)
+	l.addDir("tmp", 0o755)
+	l.addFile("tmp/.read-only", 0o444, []byte(tmpNote))
 	l.addFile(agentPath, 0o555, agent)
 	l.addDir(path.Join("app", l.language), 0o555)
 	for _, file := range f.App {
@@ -127,10 +133,10 @@ func (l layout) filter(h *tar.Header) (*tar.Header, error) {
 // made in the language's own directory is taken.
 func (l layout) leavesOut(name string) bool {
 	switch {
-	case name == "", name == "app", name == "work", isBelow(name, "work"):
+	case name == "", l.owns(name), isBelow(name, "work"):
 		return true
 	case isBelow(name, "app"):
-		return l.owns(name) || !isBelow(name, path.Join("app", l.language))
+		return !isBelow(name, path.Join("app", l.language))
 	}
 	return slices.ContainsFunc(l.remove, func(glob string) bool { return globCovers(glob, name) })
 }

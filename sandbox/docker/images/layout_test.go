@@ -37,7 +37,7 @@ func TestTheFilterKeepsOnlyWhatTheLayoutPromises(t *testing.T) {
 		{"a name with a leading dot", reg("./usr/bin/env", 0o755), "usr/bin/env 755"},
 		{"setuid and setgid", reg("usr/bin/su", 0o6755), "usr/bin/su 755"},
 		{"writable by all", reg("etc/x", 0o666), "etc/x 644"},
-		{"a sticky directory", tar.Header{Typeflag: tar.TypeDir, Name: "tmp/", Mode: 0o1777}, "tmp/ 755"},
+		{"a sticky directory", tar.Header{Typeflag: tar.TypeDir, Name: "srv/", Mode: 0o1777}, "srv/ 755"},
 		{"a symbolic link", link(tar.TypeSymlink, "bin", "usr/bin"), "bin 777"},
 		{"a hard link", link(tar.TypeLink, "usr/bin/b", "usr/bin/a"), "usr/bin/b 755"},
 		{"a removed directory", reg("usr/share/doc/", 0o755), ""},
@@ -52,6 +52,7 @@ func TestTheFilterKeepsOnlyWhatTheLayoutPromises(t *testing.T) {
 		{"the base's work folder", link(tar.TypeSymlink, "work", "etc"), ""},
 		{"what is below it", reg("work/x", 0o644), ""},
 		{"the base's app folder", link(tar.TypeSymlink, "app", "etc"), ""},
+		{"a link in place of our directory", link(tar.TypeSymlink, "tmp", "work"), ""},
 		{"a planted agent", reg("app/preheat-agent", 0o755), ""},
 		{"another language's app", reg("app/perl/x", 0o644), ""},
 		{"our own file again", reg("app/lua/warm.lua", 0o644), ""},
@@ -125,7 +126,7 @@ func TestFlattenDropsFileCapabilities(t *testing.T) {
 		}
 		got[h.Name], order = h, append(order, h.Name)
 	}
-	want := []string{"work/", "app/", "app/preheat-agent", "app/lua/", "app/lua/warm.lua", "app/lua/lib/", "app/lua/lib/a.lua", "usr/bin/ping"}
+	want := []string{"work/", "tmp/", "tmp/.read-only", "app/", "app/preheat-agent", "app/lua/", "app/lua/warm.lua", "app/lua/lib/", "app/lua/lib/a.lua", "usr/bin/ping"}
 	if !slices.Equal(order, want) {
 		t.Errorf("entries %q, want %q", order, want)
 	}

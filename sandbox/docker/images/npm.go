@@ -78,9 +78,43 @@ func (b *Builder) fetchNPM(ctx context.Context, spec languages.NPM, say sayFunc)
 	return &npmPackage{spec: spec, file: f.Name()}, nil
 }
 
-// writeTo adds the package's wanted files to out, owned by root. A wanted file
-// that the package lacks is an error.
+// writeTo adds the package's wanted files to out. A wanted file that the
+// package lacks is an error.
 func (p *npmPackage) writeTo(out *tar.Writer) error {
+	missing := len(p.spec.Files)
+	err := p.each(func(h *tar.Header, r io.Reader) error {
+		target, wanted := p.spec.Files[h.Name]
+		if !wanted {
+			return nil
+		}
+		if h.Typeflag != tar.TypeReg || h.Size > maxNPMMemberBytes {
+			return fmt.Errorf("npm: %s: %s is not a file of at most %d bytes", p.spec.Package, h.Name, maxNPMMemberBytes)
+		}
+		missing--
+		return copyMember(out, h, target, r)
+	})
+	if err == nil && missing > 0 {
+		err = fmt.Errorf("npm: %s: %d of the wanted files are not in it", p.spec.Package, missing)
+	}
+	return err
+}
+
+// writeBelow adds all the package's files to out, below dir.
+func (p *npmPackage) writeBelow(out *tar.Writer, dir string) error {
+	return p.each(func(h *tar.Header, r io.Reader) error {
+		name, err := cleanName(h.Name)
+		if err != nil {
+			return err
+		}
+		if _, below, ok := strings.Cut(name, "/"); ok && h.Typeflag == tar.TypeReg {
+			return copyMember(out, h, path.Join(dir, below), r)
+		}
+		return nil
+	})
+}
+
+// each calls take with the package's members.
+func (p *npmPackage) each(take func(*tar.Header, io.Reader) error) error {
 	f, err := os.Open(p.file)
 	if err != nil {
 		return fmt.Errorf("npm: %w", err)
@@ -91,33 +125,26 @@ func (p *npmPackage) writeTo(out *tar.Writer) error {
 		return fmt.Errorf("npm: %s: %w", p.spec.Package, err)
 	}
 	in := tar.NewReader(unzipped)
-	missing := len(p.spec.Files)
-	for n := 0; missing > 0 && n < maxNPMEntries; n++ {
+	for range maxNPMEntries {
 		h, err := in.Next()
 		if err == io.EOF {
-			break
+			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("npm: %s: %w", p.spec.Package, err)
 		}
-		target, wanted := p.spec.Files[h.Name]
-		if !wanted {
-			continue
-		}
-		if h.Typeflag != tar.TypeReg || h.Size > maxNPMMemberBytes {
-			return fmt.Errorf("npm: %s: %s is not a file of at most %d bytes", p.spec.Package, h.Name, maxNPMMemberBytes)
-		}
-		mode := int64(0o644)
-		if h.Mode&0o100 != 0 {
-			mode = 0o755
-		}
-		if err := copyEntry(out, &tar.Header{Typeflag: tar.TypeReg, Name: target, Mode: mode, Size: h.Size, ModTime: epoch}, in); err != nil {
+		if err := take(h, in); err != nil {
 			return err
 		}
-		missing--
 	}
-	if missing > 0 {
-		return fmt.Errorf("npm: %s: %d of the wanted files are not in it", p.spec.Package, missing)
+	return fmt.Errorf("npm: %s has more than %d entries", p.spec.Package, maxNPMEntries)
+}
+
+// copyMember adds a package's file to out as name, owned by root.
+func copyMember(out *tar.Writer, h *tar.Header, name string, r io.Reader) error {
+	mode := int64(0o644)
+	if h.Mode&0o100 != 0 {
+		mode = 0o755
 	}
-	return nil
+	return copyEntry(out, &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Size: h.Size, ModTime: epoch}, r)
 }
