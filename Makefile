@@ -29,10 +29,10 @@ run: build engine ## set everything up and serve on 127.0.0.1:5000; make run ARG
 	@exec bin/preheat serve $(ARGS)
 
 .PHONY: test
-test: images browser $(TOOLS)/gotestsum ## set everything up and run every test, those on the real Engine included
+test: images runsc testtools $(TOOLS)/gotestsum ## set everything up and run every test, those on the real Engine included
 	@echo "testing"
-	export PREHEAT_ENGINE=required PREHEAT_BROWSER=required
-	$(TOOLS)/gotestsum --format pkgname-and-test-fails --hide-summary=skipped -- -race -count=1 -p 1 -timeout 15m ./...
+	export PREHEAT_ENGINE=required PREHEAT_BROWSER=required PREHEAT_RUNSC=required
+	$(TOOLS)/gotestsum --format pkgname-and-test-fails --hide-summary=skipped -- -race -count=1 -p 1 -timeout 20m ./...
 
 .PHONY: build
 build: ## build bin/preheat
@@ -53,9 +53,9 @@ images: engine ## make the languages' images
 runsc: engine ## give the Engine on this machine gVisor's runsc as a runtime
 	@scripts/runsc.sh
 
-.PHONY: browser
-browser: ## make sure that there is a Chromium for the tests of the page
-	@scripts/browser.sh
+.PHONY: testtools
+testtools: ## make sure that there is what the tests drive: a Chromium, curl, zip
+	@scripts/testtools.sh
 
 .PHONY: bench
 bench: images ## measure warm runs against docker run and docker exec, and refill
@@ -64,8 +64,8 @@ bench: images ## measure warm runs against docker run and docker exec, and refil
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## vet and lint, the rules for imports included
 	@echo "linting"
-	go vet -tags attacks ./...
-	$(TOOLS)/golangci-lint run --build-tags attacks
+	go vet ./...
+	$(TOOLS)/golangci-lint run
 
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities; exceptions are in scripts/vuln.sh
@@ -84,7 +84,7 @@ oom: images ## tell OOM kills apart OOM_REPEAT (default 500) times for each way 
 
 .PHONY: attacks
 attacks: images ## carry out every attack of the catalogue, print the table and write docs/attacks.md
-	@PREHEAT_ENGINE=required go test -tags attacks -count=1 -timeout 30m -parallel 3 -v -run '^TestAttacksAreContained$$' ./sandbox/docker -update | grep -vE '^ *(===|--- PASS)'
+	@PREHEAT_ENGINE=required go test -count=1 -timeout 30m -v -run '^TestAttacksAreContained$$' ./sandbox/docker -update | grep -vE '^ *(===|--- PASS)'
 
 .PHONY: clean
 clean: ## remove what was built

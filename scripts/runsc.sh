@@ -7,7 +7,8 @@
 # Where the Engine has none, a runsc on PATH is taken, or built from its Go
 # module into /usr/local/bin. It is added to the daemon's configuration, whose
 # other settings stay, and the daemon is told to read that again; no container
-# is stopped. Exits 1, with a sentence, when it cannot.
+# is stopped. Exits 1, with a sentence, when it cannot, and when the Engine has
+# one that other arguments are given to.
 #
 #   PREHEAT_RUNSC_ROOT   before every absolute path; for tests
 #   PREHEAT_RUNSC_WAIT   seconds that the daemon may take; default 20
@@ -37,6 +38,22 @@ refuse() {
 runtimes() { docker info --format '{{range $name, $_ := .Runtimes}}{{println $name}}{{end}}'; }
 
 known() { runtimes 2>/dev/null | grep -qx runsc; }
+
+# takes reports whether the Engine gives its runsc an argument.
+takes() {
+	docker info --format '{{with index .Runtimes "runsc"}}{{range .Args}}{{println .}}{{end}}{{end}}' |
+		grep -qxE -e "--?${1#--}(=true)?"
+}
+
+# check refuses a runsc in which the limits or the seccomp profile do not hold.
+# Other containers may use it, so it is not changed here.
+check() {
+	change="Let its runtimeArgs in $config be $runtime_args, and send the daemon SIGHUP."
+	for arg in $runtime_args; do
+		takes "$arg" || refuse "The Engine has a runtime runsc, but without $arg. $change"
+	done
+	! takes --ignore-cgroups || refuse "The Engine has a runtime runsc, but with --ignore-cgroups: no limit holds. $change"
+}
 
 # daemon prints the process id of this machine's dockerd.
 daemon() {
@@ -84,6 +101,7 @@ esac
 command -v docker >/dev/null || refuse "The docker command is needed, and is not on PATH."
 runtimes >/dev/null 2>&1 || refuse "No Docker Engine answers; \`make engine\` starts one."
 if known; then
+	check
 	say "the Engine has the runtime runsc; nothing to do"
 	exit 0
 fi

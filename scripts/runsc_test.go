@@ -14,9 +14,12 @@ import (
 const (
 	daemonConfig  = "etc/docker/daemon.json"
 	runscInstall  = "runsc install --runtime runsc --clobber=false --config_file ROOT/" + daemonConfig + " -- --network=none --oci-seccomp"
-	engineAnswers = `case $2 in --format) cat "$ROOT/runtimes";; esac`
+	engineAnswers = `case $3 in *Args*) cat "$ROOT/args";; *Runtimes*) cat "$ROOT/runtimes";; esac`
 	installs      = `case $1 in --version) echo runsc version 1;; install) cp "$ROOT/etc/docker/daemon.json" "$ROOT/etc/docker/daemon.json~"; echo new >"$ROOT/etc/docker/daemon.json";; esac`
 )
+
+// ignoresIt is a daemon that does not read its configuration again.
+const ignoresIt = `:`
 
 // newRunscMachine has an Engine without runsc, whose daemon runs onHangup when it is
 // told to read its configuration again.
@@ -33,6 +36,7 @@ func newRunscMachine(t *testing.T, onHangup string) *machine {
 	}
 	m.stub("docker", engineAnswers)
 	m.write("runtimes", "crun\nrunc\n")
+	m.write("args", "--network=none\n--oci-seccomp\n")
 	daemon := exec.CommandContext(t.Context(), m.path("bin/sh"), "-c",
 		"trap '"+onHangup+"' HUP; echo ready; while :; do sleep 0.05; done")
 	daemon.Env = []string{"PATH=" + m.path("bin"), "ROOT=" + m.root}
@@ -59,6 +63,9 @@ func newRunscMachine(t *testing.T, onHangup string) *machine {
 	m.write("var/run/docker.pid", pid)
 	m.write("proc/"+pid+"/comm", "dockerd\n")
 	m.write(daemonConfig, "old")
+	if onHangup == ignoresIt {
+		m.env = []string{"PREHEAT_RUNSC_WAIT=2"}
+	}
 	return m
 }
 
@@ -66,7 +73,7 @@ func newRunscMachine(t *testing.T, onHangup string) *machine {
 func (m *machine) runRunsc() (code int, said, calls string) {
 	m.t.Helper()
 	cmd := exec.CommandContext(m.t.Context(), m.path("bin/sh"), "runsc.sh")
-	cmd.Env = append([]string{"PATH=" + m.path("bin"), "ROOT=" + m.root, "TMPDIR=" + m.root, "PREHEAT_RUNSC_ROOT=" + m.root, "PREHEAT_RUNSC_WAIT=2"}, m.env...)
+	cmd.Env = append([]string{"PATH=" + m.path("bin"), "ROOT=" + m.root, "TMPDIR=" + m.root, "PREHEAT_RUNSC_ROOT=" + m.root}, m.env...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
@@ -84,7 +91,12 @@ func (m *machine) runRunsc() (code int, said, calls string) {
 
 func TestTheRunscScriptDecides(t *testing.T) {
 	const takesIt = `echo runsc >>"$ROOT/runtimes"`
-	const ignoresIt = `:`
+	has := func(args string) func(*machine) {
+		return func(m *machine) {
+			m.write("runtimes", "runc\nrunsc\n")
+			m.write("args", args+"\n")
+		}
+	}
 	for _, c := range []struct {
 		name     string
 		onHangup string
@@ -95,6 +107,9 @@ func TestTheRunscScriptDecides(t *testing.T) {
 		config   string
 	}{
 		{"an Engine that has it is left alone", ignoresIt, func(m *machine) { m.write("runtimes", "runc\nrunsc\n") }, 0, "nothing to do", "", "old"},
+		{"one without the seccomp profile is told", takesIt, has("--network=none"), 1, "without --oci-seccomp. Let its runtimeArgs in ", "", "old"},
+		{"one with a network is told", takesIt, has("-oci-seccomp=true"), 1, "without --network=none", "", "old"},
+		{"one without limits is told", takesIt, has("--network=none\n--oci-seccomp\n--ignore-cgroups"), 1, "with --ignore-cgroups", "", "old"},
 		{"an Engine elsewhere is refused", takesIt, func(m *machine) { m.env = []string{"DOCKER_HOST=tcp://127.0.0.1:1"} }, 1, "DOCKER_HOST=tcp://127.0.0.1:1", "", "old"},
 		{"no Engine is told", takesIt, func(m *machine) { m.stub("docker", "exit 1") }, 1, "make engine", "", "old"},
 		{"only root goes on", takesIt, func(m *machine) { m.stub("id", "echo 1000") }, 1, "only root", "", "old"},

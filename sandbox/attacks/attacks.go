@@ -70,6 +70,7 @@ func (o Outcome) matches(seen Outcome) bool {
 var Weaknesses = map[string]string{
 	"privileged":     "root with every capability, no seccomp, nothing masked, a writable root",
 	"unlimited":      "limits far above those of a sandbox",
+	"many-pids":      "room for 4,096 processes and threads",
 	"network":        "the host's network",
 	"host-cgroups":   "the host's cgroups, writable",
 	"host-kernel":    "the host's /sys, writable, and its kernel log",
@@ -81,18 +82,12 @@ var Weaknesses = map[string]string{
 }
 
 // Judge returns the outcome that was expected of a in a sandbox of the OCI
-// runtime and was seen, or an error that says what was seen instead. The attack
-// is within when it is contained only by what is around the runtime's own
-// kernel: it succeeds against that kernel, and goes no further.
-func (a Attack) Judge(runtime string, seen Seen) (o Outcome, within bool, err error) {
+// runtime and was seen, or an error that says what was seen instead.
+func (a Attack) Judge(runtime string, seen Seen) (Outcome, error) {
 	if a.Look != nil && seen.Before.Status != sandbox.OK {
-		return Outcome{}, false, fmt.Errorf("the first program ended with %s", seen.Before)
+		return Outcome{}, fmt.Errorf("the first program ended with %s", seen.Before)
 	}
-	if o, err := a.judge(seen, "within/"+a.Language+"/"+runtime, "within/"+runtime); err == nil {
-		return o, true, nil
-	}
-	o, err = a.judge(seen, "sandbox/"+a.Language+"/"+runtime, "sandbox/"+runtime, "sandbox/"+a.Language, "sandbox")
-	return o, false, err
+	return a.judge(seen, "sandbox/"+a.Language+"/"+runtime, "sandbox/"+runtime, "sandbox/"+a.Language, "sandbox")
 }
 
 // JudgeControl is Judge for the control. The attack is absent when this machine's

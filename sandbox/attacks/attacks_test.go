@@ -54,21 +54,21 @@ func TestTheCatalogueIsWholeAndEveryWeaknessIsUsed(t *testing.T) {
 func TestFilesThatAreNotAsDescribedAreRefused(t *testing.T) {
 	const program = "-- main.py --\npass\n"
 	for want, text := range map[string]string{
-		"":                         header + program,
-		"not a key and a value":    header + "sandbox\n" + program,
-		"within: there is no such": header + "within: ok\n" + program,
-		"there is no such key":     header + "colour: red\n" + program,
-		"no weakness":              strings.Replace(header, "unlimited", "lazy", 1) + program,
-		"want a weakness":          strings.Replace(header, "weak: unlimited\n", "", 1) + program,
-		"want one sentence":        strings.Replace(header, "harm.", "harm", 1) + program,
-		"no status":                header + "sandbox: fine\n" + program,
-		"want an outcome":          strings.Replace(header, "control: ok ESCAPED\n", "", 1) + program,
-		"invalid syntax":           header + "sandbox: error/x\n" + program,
-		"invalid duration":         header + "timeout: soon\n" + program,
-		"only stderr":              header + "verdict: stdout\n" + program,
-		"there is no program":      header,
-		"is given twice":           header + program + program,
-		"belongs to no program":    header + program + "-- look.js --\n;\n",
+		"":                       header + program,
+		"not a key and a value":  header + "sandbox\n" + program,
+		"runc: there is no such": header + "control/python/runc: ok\n" + program,
+		"there is no such key":   header + "colour: red\n" + program,
+		"no weakness":            strings.Replace(header, "unlimited", "lazy", 1) + program,
+		"want a weakness":        strings.Replace(header, "weak: unlimited\n", "", 1) + program,
+		"want one sentence":      strings.Replace(header, "harm.", "harm", 1) + program,
+		"no status":              header + "sandbox: fine\n" + program,
+		"want an outcome":        strings.Replace(header, "control: ok ESCAPED\n", "", 1) + program,
+		"invalid syntax":         header + "sandbox: error/x\n" + program,
+		"invalid duration":       header + "timeout: soon\n" + program,
+		"only stderr":            header + "verdict: stdout\n" + program,
+		"there is no program":    header,
+		"is given twice":         header + program + program,
+		"belongs to no program":  header + program + "-- look.js --\n;\n",
 	} {
 		_, err := load(catalogueOf(text))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "harm.txtar")) {
@@ -95,7 +95,7 @@ func TestOneFileIsAnAttackInEachOfItsLanguages(t *testing.T) {
 
 func TestTheMostSpecialExpectationCounts(t *testing.T) {
 	all, err := load(catalogueOf(header + "sandbox: error/3 *\nsandbox/node: ok node\nsandbox/runsc: ok runsc\n" +
-		"sandbox/node/runsc: ok \"both\\x00\"\nwithin/runsc: ok within\nabsent: ok none\n-- main.py --\n-- main.js --\n"))
+		"sandbox/node/runsc: ok \"both\\x00\"\nabsent: ok none\n-- main.py --\n-- main.js --\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,24 +107,21 @@ func TestTheMostSpecialExpectationCounts(t *testing.T) {
 		code      int
 		verdict   string
 		contained bool
-		within    bool
 	}{
-		{python, "runc", sandbox.OK, 0, "CONTAINED", true, false},
-		{python, "runc", sandbox.OK, 0, "CONTAINED EPERM", false, false},
-		{python, "runc", sandbox.Timeout, 137, "CONTAINED", false, false},
-		{python, "runc", sandbox.Error, 3, "anything", true, false},
-		{python, "runc", sandbox.Error, 4, "anything", false, false},
-		{python, "runsc", sandbox.OK, 0, "runsc", true, false},
-		{python, "runsc", sandbox.OK, 0, "CONTAINED", false, false},
-		{node, "runc", sandbox.OK, 0, "node", true, false},
-		{node, "runsc", sandbox.OK, 0, "both\x00", true, false},
-		{node, "runsc", sandbox.OK, 0, "node", false, false},
-		{node, "runsc", sandbox.OK, 0, "within", true, true},
-		{node, "runc", sandbox.OK, 0, "within", false, false},
+		{python, "runc", sandbox.OK, 0, "CONTAINED", true},
+		{python, "runc", sandbox.OK, 0, "CONTAINED EPERM", false},
+		{python, "runc", sandbox.Timeout, 137, "CONTAINED", false},
+		{python, "runc", sandbox.Error, 3, "anything", true},
+		{python, "runc", sandbox.Error, 4, "anything", false},
+		{python, "runsc", sandbox.OK, 0, "runsc", true},
+		{python, "runsc", sandbox.OK, 0, "CONTAINED", false},
+		{node, "runc", sandbox.OK, 0, "node", true},
+		{node, "runsc", sandbox.OK, 0, "both\x00", true},
+		{node, "runsc", sandbox.OK, 0, "node", false},
 	} {
 		seen := Seen{Outcome: Outcome{test.status, test.code, test.verdict}}
-		if _, within, err := test.attack.Judge(test.runtime, seen); (err == nil) != test.contained || within != test.within {
-			t.Errorf("%s in %s: %s: within %t, %v", test.attack.Language, test.runtime, seen.Outcome, within, err)
+		if _, err := test.attack.Judge(test.runtime, seen); (err == nil) != test.contained {
+			t.Errorf("%s in %s: %s: %v", test.attack.Language, test.runtime, seen.Outcome, err)
 		}
 	}
 	for verdict, want := range map[string][2]bool{"ESCAPED": {false, true}, "none": {true, true}, "CONTAINED": {false, false}} {

@@ -167,16 +167,13 @@ func (a *Attack) set(key, value string) (err error) {
 }
 
 // validKey reports whether key names outcomes: sandbox, for all or for a
-// language, a runtime or both; within, for a runtime or a language in it;
-// control, for all or for a language; absent.
+// language, a runtime or both; control, for all or for a language; absent.
 func validKey(key string) bool {
-	kind, _, special := strings.Cut(key, "/")
+	kind, _, _ := strings.Cut(key, "/")
 	parts := strings.Count(key, "/")
 	switch kind {
 	case "sandbox":
 		return parts <= 2
-	case "within":
-		return special && parts <= 2
 	case "control":
 		return parts <= 1
 	}

@@ -61,9 +61,9 @@ def listener():
     return host, int(port)
 
 
-def report_all(attempts):
+def report_all(attempts, means=()):
     """Report several attempts in one line: those that escaped, or else how all
-    were contained."""
+    were contained. Those that are only means escape nothing by themselves."""
     escaped, contained = [], {}
     for name, attempt in attempts.items():
         try:
@@ -72,12 +72,13 @@ def report_all(attempts):
         except OSError as e:
             contained[name] = errno.errorcode.get(e.errno, str(e))
     kinds = set(contained.values())
-    if escaped:
+    if set(escaped).difference(means):
         print('ESCAPED', *escaped)
-    elif len(kinds) == 1:
+    elif not escaped and len(kinds) == 1:
         print('CONTAINED', *kinds)
     else:
-        print('CONTAINED', *(f'{name}:{kind}' for name, kind in contained.items()))
+        spite = ['in spite of', *escaped] if escaped else []
+        print('CONTAINED', *(f'{name}:{kind}' for name, kind in contained.items()), *spite)
 
 
 def leak(path, tells=bool):
