@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,35 +13,19 @@ import (
 	"github.com/docker/go-units"
 )
 
-// docker is the docker command.
-type docker struct{ path string }
-
-func newDocker() (docker, error) {
-	path, err := exec.LookPath("docker")
-	if err != nil {
-		return docker{}, errors.New("the docker command is not on PATH; on Debian, `apt-get install docker-cli` or `docker.io` makes /usr/bin/docker")
+// docker runs the docker command and returns what it printed.
+func docker(ctx context.Context, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "docker", args...).Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		err = errors.New("the docker command is not on PATH; on Debian, `apt-get install docker-cli` or `docker.io` makes /usr/bin/docker")
 	}
-	return docker{path}, nil
-}
-
-// do runs the command and returns what it printed.
-func (d docker) do(ctx context.Context, args ...string) (string, error) {
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, d.path, args...)
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+	}
 	if err != nil {
-		return "", fmt.Errorf("docker %s: %w: %s", args[0], err, strings.TrimSpace(stderr.String()))
+		return "", fmt.Errorf("docker %s: %w", args[0], err)
 	}
 	return string(out), nil
-}
-
-func (d docker) doJSON(ctx context.Context, answer any, args ...string) error {
-	out, err := d.do(ctx, args...)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal([]byte(out), answer)
 }
 
 // machine is what `docker info` says of the Engine and the machine under it.
@@ -57,77 +40,71 @@ type machine struct {
 	RuntimeVersion string // where the Engine tells it
 }
 
-// machine asks the Engine. The runtime's version stays empty where it is not told.
-func (d docker) machine(ctx context.Context, runtime string) (machine, error) {
+// theMachine asks the Engine.
+func theMachine(ctx context.Context, runtime string) (machine, error) {
 	m := machine{Runtime: runtime}
-	if err := d.doJSON(ctx, &m, "info", "--format", "{{json .}}"); err != nil {
+	info, err := docker(ctx, "info", "--format", "{{json .}}")
+	if err != nil {
 		return m, err
 	}
-	var server struct {
-		Components []struct{ Name, Version string }
-	}
-	if err := d.doJSON(ctx, &server, "version", "--format", "{{json .Server}}"); err != nil {
+	if err := json.Unmarshal([]byte(info), &m); err != nil {
 		return m, err
 	}
-	for _, c := range server.Components {
-		if c.Name == runtime {
-			m.RuntimeVersion = c.Version
-		}
-	}
-	return m, nil
-}
-
-func (d docker) inspect(ctx context.Context, id string) (inspected, error) {
-	var c []inspected
-	if err := d.doJSON(ctx, &c, "inspect", id); err != nil {
-		return inspected{}, err
-	}
-	return c[0], nil
+	m.RuntimeVersion, err = docker(ctx, "version", "--format",
+		fmt.Sprintf("{{range .Server.Components}}{{if eq .Name %q}}{{.Version}}{{end}}{{end}}", runtime))
+	m.RuntimeVersion = strings.TrimSpace(m.RuntimeVersion)
+	return m, err
 }
 
 // labelled returns the ids of the containers with all the labels, whatever
 // their state.
-func (d docker) labelled(ctx context.Context, labels ...string) ([]string, error) {
+func labelled(ctx context.Context, labels ...string) ([]string, error) {
 	args := []string{"ps", "-aq"}
 	for _, l := range labels {
 		args = append(args, "--filter", "label="+l)
 	}
-	out, err := d.do(ctx, args...)
+	out, err := docker(ctx, args...)
 	return strings.Fields(out), err
 }
 
 // checkGone fails when a container of instance is left.
-func (d docker) checkGone(ctx context.Context, instance string) error {
-	left, err := d.labelled(ctx, "preheat.instance="+instance)
+func checkGone(ctx context.Context, instance string) error {
+	left, err := labelled(ctx, "preheat.instance="+instance)
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("the server left containers behind: %s", left)
 	}
 	return err
 }
 
-// containerBytes returns what a container's cgroup counts as used, less the
-// file cache that can be dropped.
-func (d docker) containerBytes(ctx context.Context, id string) (int64, error) {
-	out, err := d.do(ctx, "stats", "--no-stream", "--format", "{{.MemUsage}}", id)
+// idleSandbox inspects one of the server's sandboxes and weighs it.
+func idleSandbox(ctx context.Context, instance string, l *languageFigures) (inspected, error) {
+	ids, err := labelled(ctx, "preheat.instance="+instance, "preheat.language="+l.Language)
+	if err != nil || len(ids) == 0 {
+		return inspected{}, errors.Join(err, errors.New("no idle sandbox to learn the flags from"))
+	}
+	model, err := inspect(ctx, ids[0])
 	if err != nil {
-		return 0, err
+		return model, err
+	}
+	l.Runtime, _ = model.HostConfig["Runtime"].(string)
+	l.AgentBytes, l.ShimBytes = residentBytes(model.State.Pid), residentBytes(int(statusField(model.State.Pid, "PPid")))
+	// What its cgroup counts, less the file cache that can be dropped.
+	out, err := docker(ctx, "stats", "--no-stream", "--format", "{{.MemUsage}}", ids[0])
+	if err != nil {
+		return model, err
 	}
 	used, _, _ := strings.Cut(out, " /")
-	return units.RAMInBytes(used)
+	l.SandboxBytes, err = units.RAMInBytes(used)
+	return model, err
 }
 
 // residentBytes returns the VmRSS of a process of this machine; zero is
 // unknown, as where the Engine is elsewhere.
 func residentBytes(pid int) int64 { return 1024 * statusField(pid, "VmRSS") }
 
-func parent(pid int) int { return int(statusField(pid, "PPid")) }
-
 // statusField returns a number of /proc/PID/status, or zero.
 func statusField(pid int, name string) int64 {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0
-	}
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // none is no field
 	for line := range strings.Lines(string(text)) {
 		if words := strings.Fields(line); len(words) > 1 && words[0] == name+":" {
 			n, _ := strconv.ParseInt(words[1], 10, 64)

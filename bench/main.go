@@ -25,79 +25,52 @@ import (
 )
 
 type options struct {
-	server  string
-	agent   string
-	json    string
-	rounds  int
-	warm    int
-	clients int
-	sustain time.Duration
-	rest    time.Duration
+	server, agent, json   string
+	rounds, warm, clients int
+	sustain, rest         time.Duration
 }
 
-func main() { os.Exit(run(os.Args[1:])) }
-
-// run is main with an exit code: 0 when it measured, 1 when it could not, 2 for
-// a command line that cannot be understood.
-func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	o, err := parse(args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2
-	}
-	if err := bench(ctx, o); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		return 1
-	}
-	return 0
-}
-
-func parse(args []string) (options, error) {
+func main() {
 	var o options
-	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.StringVar(&o.server, "server", "bin/preheat", "the server's binary")
-	f.StringVar(&o.agent, "agent", "cmd/preheat/embedded/preheat-agent", "the agent's binary; only its size is read")
-	f.StringVar(&o.json, "json", "", "also write the figures to this file")
-	f.IntVar(&o.rounds, "rounds", 10, "rounds per language; each has one docker exec and one docker run")
-	f.IntVar(&o.warm, "warm", 4, "warm runs of a round")
-	f.IntVar(&o.clients, "clients", 8, "clients of the sustained load")
-	f.DurationVar(&o.sustain, "sustain", 20*time.Second, "length of the sustained load")
-	f.DurationVar(&o.rest, "rest", 100*time.Millisecond, "rest before each of them, after the pool is full")
-	err := f.Parse(args)
-	if err == nil && (o.rounds < 1 || o.warm < 1 || o.clients < 1 || o.sustain <= 0) {
-		err = errors.New("-rounds, -warm, -clients and -sustain must be positive")
-		fmt.Fprintln(os.Stderr, err)
+	flag.StringVar(&o.server, "server", "bin/preheat", "the server's binary")
+	flag.StringVar(&o.agent, "agent", "cmd/preheat/embedded/preheat-agent", "the agent's binary; only its size is read")
+	flag.StringVar(&o.json, "json", "", "also write the figures to this file")
+	flag.IntVar(&o.rounds, "rounds", 10, "rounds per language; each has one docker exec and one docker run")
+	flag.IntVar(&o.warm, "warm", 4, "warm runs of a round")
+	flag.IntVar(&o.clients, "clients", 8, "clients of the sustained load")
+	flag.DurationVar(&o.sustain, "sustain", 20*time.Second, "length of the sustained load")
+	flag.DurationVar(&o.rest, "rest", 100*time.Millisecond, "rest before each of them, after the pool is full")
+	flag.Parse()
+	if o.rounds < 1 || o.warm < 1 || o.clients < 1 || o.sustain <= 0 {
+		fmt.Fprintln(os.Stderr, "bench: -rounds, -warm, -clients and -sustain must be positive")
+		os.Exit(2)
 	}
-	return o, err
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := bench(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
 }
 
 // bench measures, writes and prints.
 func bench(ctx context.Context, o options) error {
-	d, err := newDocker()
-	if err != nil {
-		return err
-	}
 	r := report{When: time.Now().UTC().Truncate(time.Second)}
 	if info, err := os.Stat(o.agent); err == nil {
 		r.AgentFileBytes = info.Size()
 	}
-	if err := measure(ctx, o, d, &r); err != nil {
+	err := measure(ctx, o, &r)
+	if err != nil {
 		return err
 	}
-	if r.Machine, err = d.machine(ctx, r.Languages[0].Runtime); err != nil {
+	if r.Machine, err = theMachine(ctx, r.Languages[0].Runtime); err != nil {
 		return err
 	}
 	r.Goals = goals(r.Languages)
 	if o.json != "" {
 		b, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(o.json, append(b, '\n'), 0o644); err != nil {
+		if err := errors.Join(err, os.WriteFile(o.json, append(b, '\n'), 0o644)); err != nil {
 			return err
 		}
 	}
@@ -106,22 +79,21 @@ func bench(ctx context.Context, o options) error {
 
 // measure fills r in. Whatever happens, the server is stopped and none of its
 // containers, nor of bench's own, is left.
-func measure(ctx context.Context, o options, d docker, r *report) (err error) {
-	instance := fmt.Sprintf("bench-%d", os.Getpid())
+func measure(ctx context.Context, o options, r *report) (err error) {
 	progress("starting the server")
-	s, err := startServer(ctx, o.server, instance)
+	s, err := startServer(ctx, o.server, fmt.Sprintf("bench-%d", os.Getpid()))
 	if err != nil {
 		return err
 	}
 	defer func() {
 		progress("stopping the server")
-		err = errors.Join(err, s.stop(), d.checkGone(context.WithoutCancel(ctx), instance))
+		err = errors.Join(err, s.stop(), checkGone(context.WithoutCancel(ctx), s.instance))
 	}()
 	if r.Start, err = s.awaitStart(ctx); err != nil {
 		return err
 	}
 	for _, h := range hellos {
-		l, err := measureLanguage(ctx, o, s, d, h)
+		l, err := measureLanguage(ctx, o, s, h)
 		if err != nil {
 			return fmt.Errorf("%s: %w", h.language, err)
 		}
@@ -133,46 +105,35 @@ func measure(ctx context.Context, o options, d docker, r *report) (err error) {
 	return err
 }
 
-// measureLanguage measures one language's hello. The cold ones are spread among
-// the warm ones, so that whatever else the machine does weighs on all alike.
-func measureLanguage(ctx context.Context, o options, s *server, d docker, h hello) (l languageFigures, err error) {
+// measureLanguage measures one language's hello, warm and cold.
+func measureLanguage(ctx context.Context, o options, s *server, h hello) (l languageFigures, err error) {
 	l.Language = h.language
-	model, err := idleSandbox(ctx, d, s.instance, &l)
+	model, err := idleSandbox(ctx, s.instance, &l)
 	if err != nil {
 		return l, err
 	}
-	c, err := newCold(d, h, model, "preheat.bench="+s.instance)
-	if err != nil {
-		return l, err
-	}
+	c, err := newCold(ctx, h, model, "preheat.bench="+s.instance)
 	defer func() { err = errors.Join(err, c.close(ctx)) }()
+	if err != nil {
+		return l, err
+	}
 	if l.Differences, err = c.differences(ctx, model); err != nil {
 		return l, err
 	}
-	if err := c.startIdle(ctx); err != nil {
-		return l, err
-	}
-	var client, inside, run, exec []time.Duration
-	steps := append(slices.Repeat([]step{{&client, func(ctx context.Context) (time.Duration, error) {
-		a, took, err := s.run(ctx, h)
-		inside = append(inside, time.Duration(a.Timing.Run*float64(time.Millisecond)))
+	var warm, inside, run, exec []time.Duration
+	steps := append(slices.Repeat([]step{{&warm, func(ctx context.Context) (time.Duration, error) {
+		took, in, err := s.run(ctx, h)
+		inside = append(inside, in)
 		return took, err
 	}}}, o.warm), step{&exec, c.exec}, step{&run, c.run})
 	for i := range o.rounds {
 		progress("%s: round %d of %d", h.language, i+1, o.rounds)
-		for _, step := range steps {
-			if err := s.awaitFull(ctx, o.rest); err != nil {
-				return l, err
-			}
-			took, err := step.do(ctx)
-			if err != nil {
-				return l, err
-			}
-			*step.sample = append(*step.sample, took)
+		if err := round(ctx, steps, func() error { return s.awaitFull(ctx, o.rest) }); err != nil {
+			return l, err
 		}
 	}
-	l.Warm, l.WarmServer, l.DockerRun, l.DockerExec = summarize(client), summarize(inside), summarize(run), summarize(exec)
-	l.RunRatio, l.ExecRatio = ratio(l.DockerRun.P50, l.Warm.P50), ratio(l.DockerExec.P50, l.Warm.P50)
+	l.Warm, l.WarmServer, l.DockerRun, l.DockerExec = summarize(warm), summarize(inside), summarize(run), summarize(exec)
+	l.RunRatio, l.ExecRatio = l.DockerRun.P50/l.Warm.P50, l.DockerExec.P50/l.Warm.P50
 	return l, nil
 }
 
@@ -182,20 +143,20 @@ type step struct {
 	do     func(context.Context) (time.Duration, error)
 }
 
-// idleSandbox inspects one of the server's sandboxes and weighs it.
-func idleSandbox(ctx context.Context, d docker, instance string, l *languageFigures) (inspected, error) {
-	ids, err := d.labelled(ctx, "preheat.instance="+instance, "preheat.language="+l.Language)
-	if err != nil || len(ids) == 0 {
-		return inspected{}, errors.Join(err, errors.New("no idle sandbox to learn the flags from"))
+// round takes the steps' times in turn, so that whatever else the machine does
+// weighs on all alike. It rests before each.
+func round(ctx context.Context, steps []step, rest func() error) error {
+	for _, step := range steps {
+		if err := rest(); err != nil {
+			return err
+		}
+		took, err := step.do(ctx)
+		if err != nil {
+			return err
+		}
+		*step.sample = append(*step.sample, took)
 	}
-	model, err := d.inspect(ctx, ids[0])
-	if err != nil {
-		return inspected{}, err
-	}
-	l.Runtime = model.HostConfig.Runtime
-	l.AgentBytes, l.ShimBytes = residentBytes(model.State.Pid), residentBytes(parent(model.State.Pid))
-	l.SandboxBytes, err = d.containerBytes(ctx, model.ID)
-	return model, err
+	return nil
 }
 
 func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

@@ -1,111 +1,84 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"text/template"
 )
 
 // inspected is what `docker inspect` says of a container, as far as it matters.
 type inspected struct {
-	ID     string `json:"Id"`
-	Image  string
-	State  struct{ Pid int }
-	Config struct {
-		User, Hostname, WorkingDir string
-		Env                        []string
-	}
-	HostConfig hostConfig
+	Image      string
+	State      struct{ Pid int }
+	Config     map[string]any
+	HostConfig map[string]any
 }
 
-type hostConfig struct {
-	NetworkMode, IpcMode, CgroupnsMode, Runtime      string
-	ReadonlyRootfs                                   bool
-	Tmpfs                                            map[string]string
-	CapDrop, SecurityOpt                             []string
-	LogConfig                                        struct{ Type string }
-	OomScoreAdj                                      int
-	ShmSize, Memory, MemorySwap, NanoCpus, PidsLimit int64
-	Ulimits                                          []struct {
-		Name       string
-		Soft, Hard int64
+func inspect(ctx context.Context, id string) (inspected, error) {
+	out, err := docker(ctx, "inspect", "--format", "{{json .}}", id)
+	if err != nil {
+		return inspected{}, err
 	}
-
-	all map[string]any
+	return parseInspected(out)
 }
 
-// UnmarshalJSON also keeps the fields that have no name here, for differences.
-func (h *hostConfig) UnmarshalJSON(b []byte) error {
-	type plain hostConfig
-	if err := json.Unmarshal(b, (*plain)(h)); err != nil {
-		return err
-	}
-	return json.Unmarshal(b, &h.all)
+func parseInspected(text string) (c inspected, err error) {
+	d := json.NewDecoder(strings.NewReader(text))
+	d.UseNumber() // large ones are written as they came
+	return c, d.Decode(&c)
 }
 
-// seccompPrefix starts the security option that holds a whole profile. The CLI
-// takes a file in its place.
-const seccompPrefix = "seccomp="
+// runFlags are the `docker run` flags that make a container like an inspected
+// one, one a line.
+const runFlags = `{{with .Config}}--user={{.User}}
+--hostname={{.Hostname}}
+--workdir={{.WorkingDir}}
+{{range .Env}}{{if keep .}}--env={{.}}
+{{end}}{{end}}{{end}}{{with .HostConfig}}--network={{.NetworkMode}}
+--ipc={{.IpcMode}}
+--cgroupns={{.CgroupnsMode}}
+--runtime={{.Runtime}}
+--log-driver={{.LogConfig.Type}}
+--oom-score-adj={{.OomScoreAdj}}
+--shm-size={{.ShmSize}}
+--memory={{.Memory}}
+--memory-swap={{.MemorySwap}}
+--cpus={{billionth .NanoCpus}}
+--pids-limit={{.PidsLimit}}
+--read-only={{.ReadonlyRootfs}}
+{{range $path, $options := .Tmpfs}}--tmpfs={{$path}}:{{$options}}
+{{end}}{{range .CapDrop}}--cap-drop={{.}}
+{{end}}{{range .SecurityOpt}}--security-opt={{security .}}
+{{end}}{{range .Ulimits}}--ulimit={{.Name}}={{.Soft}}:{{.Hard}}
+{{end}}{{end}}--init=false
+--no-healthcheck`
 
-// flags returns the `docker run` flags that make a container like c, except
-// for the variables in hooks, which would start the warm-up. seccompFile holds
-// c's profile, if it has one.
-func (c inspected) flags(hooks []string, seccompFile string) []string {
-	h := c.HostConfig
-	f := []string{
-		"--user", c.Config.User,
-		"--hostname", c.Config.Hostname,
-		"--workdir", c.Config.WorkingDir,
-		"--network", h.NetworkMode,
-		"--ipc", h.IpcMode,
-		"--cgroupns", h.CgroupnsMode,
-		"--runtime", h.Runtime,
-		"--log-driver", h.LogConfig.Type,
-		"--oom-score-adj", strconv.Itoa(h.OomScoreAdj),
-		"--shm-size", fmt.Sprint(h.ShmSize),
-		"--memory", fmt.Sprint(h.Memory),
-		"--memory-swap", fmt.Sprint(h.MemorySwap),
-		"--cpus", strconv.FormatFloat(float64(h.NanoCpus)/1e9, 'f', -1, 64),
-		"--pids-limit", fmt.Sprint(h.PidsLimit),
-		"--read-only=" + strconv.FormatBool(h.ReadonlyRootfs),
-		"--init=false",
-		"--no-healthcheck",
-	}
-	for _, path := range slices.Sorted(maps.Keys(h.Tmpfs)) {
-		f = append(f, "--tmpfs", path+":"+h.Tmpfs[path])
-	}
-	for _, name := range h.CapDrop {
-		f = append(f, "--cap-drop", name)
-	}
-	for _, opt := range h.SecurityOpt {
-		if profile, ok := strings.CutPrefix(opt, seccompPrefix); ok && strings.HasPrefix(profile, "{") {
-			opt = seccompPrefix + seccompFile
-		}
-		f = append(f, "--security-opt", opt)
-	}
-	for _, u := range h.Ulimits {
-		f = append(f, "--ulimit", fmt.Sprintf("%s=%d:%d", u.Name, u.Soft, u.Hard))
-	}
-	for _, env := range c.Config.Env {
-		if !slices.Contains(hooks, env) {
-			f = append(f, "--env", env)
-		}
-	}
-	return f
-}
-
-// seccomp returns the profile in c's security options, or "".
-func (c inspected) seccomp() string {
-	for _, opt := range c.HostConfig.SecurityOpt {
-		if profile, ok := strings.CutPrefix(opt, seccompPrefix); ok && strings.HasPrefix(profile, "{") {
-			return profile
-		}
-	}
-	return ""
+// flags returns the flags for a container like c, except for the variables in
+// hooks, which would start the warm-up. The docker command takes a file in the
+// place of c's seccomp profile.
+func (c inspected) flags(hooks []string) ([]string, error) {
+	t := template.New("").Option("missingkey=error").Funcs(template.FuncMap{
+		"keep": func(env string) bool { return !slices.Contains(hooks, env) },
+		"billionth": func(n json.Number) (string, error) {
+			f, err := n.Float64()
+			return strconv.FormatFloat(f/1e9, 'f', -1, 64), err
+		},
+		"security": func(option string) string {
+			if strings.HasPrefix(option, "seccomp={") {
+				return "seccomp=sandbox/docker/seccomp/seccomp.json"
+			}
+			return option
+		},
+	})
+	var out bytes.Buffer
+	err := template.Must(t.Parse(runFlags)).Execute(&out, c)
+	return strings.Split(out.String(), "\n"), err
 }
 
 // differences names the fields of two host configurations that differ. A
@@ -113,24 +86,17 @@ func (c inspected) seccomp() string {
 func differences(a, b map[string]any) []string {
 	keys := maps.Clone(a)
 	maps.Copy(keys, b)
-	var names []string
-	for _, k := range slices.Sorted(maps.Keys(keys)) {
-		if empty(a[k]) && empty(b[k]) || reflect.DeepEqual(a[k], b[k]) {
-			continue
-		}
-		names = append(names, k)
-	}
-	return names
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(keys)), func(k string) bool {
+		return empty(a[k]) && empty(b[k]) || reflect.DeepEqual(a[k], b[k])
+	})
 }
 
 func empty(v any) bool {
 	switch v := v.(type) {
-	case nil:
-		return true
 	case []any:
 		return !slices.ContainsFunc(v, func(e any) bool { return !empty(e) })
 	case map[string]any:
 		return len(v) == 0
 	}
-	return reflect.ValueOf(v).IsZero()
+	return v == nil || v == "" || v == false || v == json.Number("0")
 }

@@ -20,34 +20,35 @@ const (
 	stopWait  = time.Minute     // for an end after SIGTERM
 )
 
+// errRefused marks a 429 or 503.
+var errRefused = errors.New("the server refused")
+
 // server is a preheat under measurement.
 type server struct {
 	instance string
 	url      string
-	http     *http.Client
+	http     http.Client
 	cmd      *exec.Cmd
 	begun    time.Time
+	end      context.CancelFunc
 	exited   chan struct{} // closed by the goroutine that waits for the process
 	log      bytes.Buffer  // what the process said; to be read after exited
 }
 
 // startServer starts path on a free port. Only stop ends it, not ctx.
 func startServer(ctx context.Context, path, instance string) (*server, error) {
-	var config net.ListenConfig
-	ln, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	addr := ln.Addr().String()
 	ln.Close()
-	s := &server{
-		instance: instance,
-		url:      "http://" + addr,
-		http:     &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024}, Timeout: time.Minute},
-		cmd:      exec.CommandContext(context.WithoutCancel(ctx), path, "serve", "--addr", addr, "--instance", instance, "--log-level", "warn"),
-		begun:    time.Now(),
-		exited:   make(chan struct{}),
-	}
+	s := &server{instance: instance, url: "http://" + addr, begun: time.Now(), exited: make(chan struct{})}
+	s.http = http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024}, Timeout: time.Minute}
+	ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	s.cmd = exec.CommandContext(ctx, path, "serve", "--addr", addr, "--instance", instance, "--log-level", "warn")
+	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
+	s.cmd.WaitDelay = stopWait
 	s.cmd.Stderr = &s.log
 	// A Ctrl-C is for bench, which then stops the server: a second signal would
 	// make it leave its containers behind.
@@ -61,14 +62,8 @@ func startServer(ctx context.Context, path, instance string) (*server, error) {
 
 // stop ends the server and waits until it has destroyed its sandboxes.
 func (s *server) stop() error {
-	s.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-s.exited:
-	case <-time.After(stopWait):
-		s.cmd.Process.Kill()
-		<-s.exited
-		return fmt.Errorf("the server did not end within %s of SIGTERM", stopWait)
-	}
+	s.end()
+	<-s.exited
 	if !s.cmd.ProcessState.Success() {
 		return fmt.Errorf("the server ended with %s; it said:\n%s", s.cmd.ProcessState, &s.log)
 	}
@@ -77,7 +72,7 @@ func (s *server) stop() error {
 
 // awaitStart measures from the start of the process.
 func (s *server) awaitStart(ctx context.Context) (f startFigures, err error) {
-	if err := s.poll(ctx, func() bool { return s.get(ctx, "/readyz", nil) == nil }); err != nil {
+	if err := s.poll(ctx, func() bool { _, err := s.ask(ctx, http.MethodGet, "/readyz", nil, nil); return err == nil }); err != nil {
 		return f, err
 	}
 	f.Ready = millis(time.Since(s.begun))
@@ -88,15 +83,13 @@ func (s *server) awaitStart(ctx context.Context) (f startFigures, err error) {
 	return f, nil
 }
 
-type poolAnswer struct {
-	Totals struct{ Size, Warm, Launching, Destroying int }
-}
-
 // awaitFull returns once the pool has been full and idle, and then for rest.
 func (s *server) awaitFull(ctx context.Context, rest time.Duration) error {
 	err := s.poll(ctx, func() bool {
-		var p poolAnswer
-		err := s.get(ctx, "/pool", &p)
+		var p struct {
+			Totals struct{ Size, Warm, Launching, Destroying int }
+		}
+		_, err := s.ask(ctx, http.MethodGet, "/pool", nil, &p)
 		return err == nil && p.Totals.Warm >= p.Totals.Size && p.Totals.Launching+p.Totals.Destroying == 0
 	})
 	if err == nil {
@@ -123,65 +116,52 @@ func (s *server) poll(ctx context.Context, done func() bool) error {
 	return nil
 }
 
-func (s *server) get(ctx context.Context, path string, answer any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+path, nil)
+// ask decodes the answer, which must be of status 200. 429 and 503 are
+// errRefused. The time is that from the request to the answer's last byte.
+func (s *server) ask(ctx context.Context, method, path string, body []byte, answer any) (took time.Duration, err error) {
+	req, err := http.NewRequestWithContext(ctx, method, s.url+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = s.do(req, answer)
-	return err
-}
-
-// do sends req and decodes the answer, which must be of status 200. 429 and 503
-// are errRefused. The time is that from the request to the answer's last byte.
-func (s *server) do(req *http.Request, answer any) (took time.Duration, err error) {
+	req.Header.Set("Content-Type", "application/json")
 	start := time.Now()
 	resp, err := s.http.Do(req)
 	if err != nil {
 		return 0, err
 	}
-	body, err := io.ReadAll(resp.Body)
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
 	took = time.Since(start)
-	resp.Body.Close()
 	switch {
 	case err != nil:
 		return 0, err
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable:
-		return 0, fmt.Errorf("%w: %s", errRefused, body)
+		return 0, fmt.Errorf("%w: %s", errRefused, got)
 	case resp.StatusCode != http.StatusOK:
-		return 0, fmt.Errorf("%s: %s: %s", req.URL.Path, resp.Status, body)
+		return 0, fmt.Errorf("%s: %s: %s", path, resp.Status, got)
 	case answer == nil:
 		return took, nil
 	}
-	return took, json.Unmarshal(body, answer)
+	return took, json.Unmarshal(got, answer)
 }
 
-// errRefused marks a 429 or 503.
-var errRefused = errors.New("the server refused")
-
-type runAnswer struct {
-	Status, Stdout string
-	Timing         struct {
-		Run float64 `json:"run_ms"`
-	}
-}
-
-// run posts h and measures from the request's first byte to the answer's last.
-func (s *server) run(ctx context.Context, h hello) (a runAnswer, took time.Duration, err error) {
+// run posts h. It returns the client's time and the server's run_ms of it.
+func (s *server) run(ctx context.Context, h hello) (took, inside time.Duration, err error) {
 	body, err := json.Marshal(map[string]string{"language": h.language, "code": h.code})
 	if err != nil {
-		return a, 0, err
+		return 0, 0, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/run", bytes.NewReader(body))
-	if err != nil {
-		return a, 0, err
+	var a struct {
+		Status, Stdout string
+		Timing         struct {
+			Run float64 `json:"run_ms"`
+		}
 	}
-	req.Header.Set("Content-Type", "application/json")
-	took, err = s.do(req, &a)
+	took, err = s.ask(ctx, http.MethodPost, "/run", body, &a)
 	if err == nil && (a.Status != "ok" || a.Stdout != h.prints) {
 		err = fmt.Errorf("a warm run ended %s and printed %q, want %q", a.Status, a.Stdout, h.prints)
 	}
-	return a, took, err
+	return took, time.Duration(a.Timing.Run * float64(time.Millisecond)), err
 }
 
 // sustain has clients post Python's hello back to back for the given time.
@@ -195,23 +175,20 @@ func (s *server) sustain(ctx context.Context, clients int, length time.Duration)
 		refused int
 		failed  error
 	)
-	note := func(d time.Duration, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch {
-		case err == nil:
-			took = append(took, d)
-		case errors.Is(err, errRefused):
-			refused++
-		case ctx.Err() == nil:
-			failed = err
-		}
-	}
 	for range clients {
 		tasks.Go(func() {
 			for ctx.Err() == nil {
-				_, d, err := s.run(ctx, hellos[0])
-				note(d, err)
+				d, _, err := s.run(ctx, hellos[0])
+				mu.Lock()
+				switch {
+				case err == nil:
+					took = append(took, d)
+				case errors.Is(err, errRefused):
+					refused++
+				case ctx.Err() == nil:
+					failed = err
+				}
+				mu.Unlock()
 				if err != nil {
 					time.Sleep(50 * time.Millisecond)
 				}

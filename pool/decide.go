@@ -2,6 +2,7 @@ package pool
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -86,6 +87,15 @@ func backoff(n int, lo, hi time.Duration, luck float64) time.Duration {
 	}
 	least := max(d/2, lo)
 	return least + time.Duration(luck*float64(d-least))
+}
+
+// alike reports whether two errors say the same, but for words with a digit in
+// them, such as a container's id or a time.
+func alike(a, b error) bool {
+	words := func(err error) []string {
+		return slices.DeleteFunc(strings.Fields(err.Error()), func(w string) bool { return strings.ContainsAny(w, "0123456789") })
+	}
+	return slices.Equal(words(a), words(b))
 }
 
 // retryAfter is what to tell a client that was turned away: when its request

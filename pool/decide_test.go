@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -164,6 +165,24 @@ func TestFitMemory(t *testing.T) {
 				t.Error("the caller's slice was changed")
 			}
 		})
+	}
+}
+
+func TestErrorsAreAlikeButForTheirNumbers(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"no cage", "no cage", true},
+		{"no cage", "no key", false},
+		{"no cage", "no cage left", false},
+		{"open /run/0a1b/log.json: no such file", "open /run/2c3d/log.json: no such file", true},
+		{"W1122 14:18:04 no cage", "W1123 09:00:00 no cage", true},
+		{"dial 127.0.0.1:5: refused", "dial 127.0.0.1:6: reset", false},
+	} {
+		if got := alike(errors.New(tt.a), errors.New(tt.b)); got != tt.want {
+			t.Errorf("%q and %q: %t", tt.a, tt.b, got)
+		}
 	}
 }
 

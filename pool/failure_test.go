@@ -1,8 +1,12 @@
 package pool_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,6 +62,52 @@ func TestFailedLaunchesBackOffAndRecover(t *testing.T) {
 		stats = p.Stats().Languages
 		if stats[0].Warm != 2 || stats[0].LaunchError != nil || !p.Ready() {
 			t.Errorf("after the repair the pool has %+v", stats[0])
+		}
+	})
+}
+
+func TestAFailureIsToldInFullOnceHoweverOftenItIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := sandboxtest.NewFake(t)
+		var reason atomic.Value // why launches fail; "" lets them succeed
+		var launches atomic.Int32
+		fake.OnLaunch = func(context.Context, sandbox.Language) error {
+			if why := reason.Load().(string); why != "" {
+				return fmt.Errorf("start a container: /run/task/%064x/log.json: %s", launches.Add(1), why)
+			}
+			return nil
+		}
+		reason.Store("no cage")
+		var log bytes.Buffer // read when the bubble is idle
+		p := start(t, fake, pool.Config{Languages: members(3), Launches: 3, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		for i, step := range []struct {
+			reason string
+			told   map[string]int // how often by then
+		}{
+			{"no cage", map[string]int{"no cage": 1, "as before": -1}},
+			{"no memory", map[string]int{"no cage": 1, "no memory": 1, "as before": -2, "succeed again": 0}},
+			{"", map[string]int{"no memory": 1, "as before": -2, "succeed again": 1}},
+			{"no memory", map[string]int{"no memory": 2, "as before": -3, "succeed again": 1}},
+		} {
+			reason.Store(step.reason)
+			if i == 3 {
+				acquire(t, p, "python").Close()
+			}
+			settle()
+			if l := p.Stats().Languages[0]; (l.LaunchError != nil) != (step.reason != "") {
+				t.Errorf("step %d: the latest error is %v", i, l.LaunchError)
+			}
+			for text, want := range step.told {
+				if want < 0 { // every launch but these
+					want += int(launches.Load())
+				}
+				if got := strings.Count(log.String(), text); got != want {
+					t.Errorf("step %d: %q is told %d times, want %d:\n%s", i, text, got, want, log.String())
+				}
+			}
+		}
+		if launches.Load() < 10 {
+			t.Errorf("only %d launches", launches.Load())
 		}
 	})
 }

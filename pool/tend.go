@@ -37,17 +37,22 @@ func (p *Pool) launch(m *member) *entry {
 	e := &entry{Sandbox: sb, member: m, warmAt: time.Now(), done: make(chan struct{})}
 	p.mu.Lock()
 	m.launching--
+	failures := m.failures
 	m.failures, m.restUntil, m.launchErr, m.took = 0, time.Time{}, nil, took
 	m.total.Launched++
 	m.offer(e)
 	p.mu.Unlock()
 	p.changed()
 	p.cfg.Hooks.Launched(m.language.Name, took, nil)
+	if failures > 0 {
+		p.cfg.Logger.Info("launches succeed again", "language", m.language.Name, "failures", failures)
+	}
 	return e
 }
 
 // launchFailed makes the language rest before its next launch, unless the
-// failure is the pool's end.
+// failure is the pool's end. An error is told once, not with every repetition:
+// it may hold all that a runtime said.
 func (p *Pool) launchFailed(m *member, took time.Duration, err error) {
 	p.mu.Lock()
 	m.launching--
@@ -57,13 +62,19 @@ func (p *Pool) launchFailed(m *member, took time.Duration, err error) {
 	}
 	m.failures++
 	m.total.LaunchFailures++
+	last := m.launchErr
 	m.launchErr = err
 	rest := backoff(m.failures, p.cfg.BackoffMin, p.cfg.BackoffMax, rand.Float64())
 	m.restUntil = time.Now().Add(rest)
 	failures := m.failures
 	p.mu.Unlock()
 	p.cfg.Hooks.Launched(m.language.Name, took, err)
-	p.cfg.Logger.Warn("launch failed", "language", m.language.Name, "failures", failures, "retry_in", rest, "error", err)
+	log := p.cfg.Logger.With("language", m.language.Name, "failures", failures, "retry_in", rest)
+	if last != nil && alike(last, err) {
+		log.Warn("launch failed again, as before")
+	} else {
+		log.Warn("launch failed", "error", err)
+	}
 }
 
 // awaitEnd returns when the sandbox is to be destroyed: it has died while warm,
