@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,7 +24,11 @@ type Code string
 const (
 	CodeBadJSON          Code = "bad_json"
 	CodeInvalidField     Code = "invalid_field"
+	CodeBadForm          Code = "bad_form"
+	CodeBadArchive       Code = "bad_archive"
 	CodeBadRequest       Code = "bad_request"
+	CodeUnauthorized     Code = "unauthorized"
+	CodeForbiddenKey     Code = "forbidden_key"
 	CodeForbiddenHost    Code = "forbidden_host"
 	CodeForbiddenOrigin  Code = "forbidden_origin"
 	CodeNotFound         Code = "not_found"
@@ -32,7 +38,11 @@ const (
 	CodeCodeTooLong      Code = "code_too_long"
 	CodeUnsupportedMedia Code = "unsupported_media_type"
 	CodeUnknownLanguage  Code = "unknown_language"
+	CodeCannotResize     Code = "cannot_resize"
 	CodeQueueFull        Code = "queue_full"
+	CodeRateLimited      Code = "rate_limited"
+	CodeTooManyRuns      Code = "too_many_runs"
+	CodeQuotaUsed        Code = "quota_used"
 	CodeHeadersTooLarge  Code = "headers_too_large"
 	CodeInternal         Code = "internal"
 	CodeNoSandbox        Code = "no_sandbox"
@@ -43,7 +53,11 @@ const (
 var statusOf = map[Code]int{
 	CodeBadJSON:          400,
 	CodeInvalidField:     400,
+	CodeBadForm:          400,
+	CodeBadArchive:       400,
 	CodeBadRequest:       400,
+	CodeUnauthorized:     401,
+	CodeForbiddenKey:     403,
 	CodeForbiddenHost:    403,
 	CodeForbiddenOrigin:  403,
 	CodeNotFound:         404,
@@ -53,7 +67,11 @@ var statusOf = map[Code]int{
 	CodeCodeTooLong:      413,
 	CodeUnsupportedMedia: 415,
 	CodeUnknownLanguage:  422,
+	CodeCannotResize:     422,
 	CodeQueueFull:        429,
+	CodeRateLimited:      429,
+	CodeTooManyRuns:      429,
+	CodeQuotaUsed:        429,
 	CodeHeadersTooLarge:  431,
 	CodeInternal:         500,
 	CodeNoSandbox:        503,
@@ -92,6 +110,7 @@ var runErrors = []struct {
 	{errDraining, CodeDraining, "The server is shutting down"},
 	{pool.ErrClosed, CodeDraining, "The server is shutting down"},
 	{pool.ErrQueueFull, CodeQueueFull, "Too many requests are waiting for a sandbox"},
+	{sandbox.ErrResize, CodeCannotResize, "Sandboxes of this language cannot be given another memory size; leave memory_mb out"},
 	{sandbox.ErrEngine, CodeEngineDown, "The container engine does not answer"},
 	{pool.ErrNoSandbox, CodeNoSandbox, "No sandbox became free in time"},
 	{sandbox.ErrDead, CodeNoSandbox, "No sandbox lived long enough to start the program"},
@@ -132,8 +151,17 @@ func fromFiber(e *fiber.Error) *Error {
 }
 
 type errorAnswer struct {
-	Error string `json:"error"`
-	Code  Code   `json:"code"`
+	Error string `json:"error" description:"A sentence for people."`
+	Code  Code   `json:"code" description:"For programs; stable."`
+}
+
+// Enum lists the codes for the API's description.
+func (Code) Enum() []any {
+	var all []any
+	for _, code := range slices.Sorted(maps.Keys(statusOf)) {
+		all = append(all, code)
+	}
+	return all
 }
 
 // writeError is the app's one error handler.
@@ -148,10 +176,15 @@ func (s *Server) writeError(c *fiber.Ctx, err error) error {
 		lingerOn(c.Context().Conn()) // fasthttp closes it after this answer
 	}
 	if status >= 500 {
-		s.cfg.Logger.LogAttrs(c.Context(), levelOf(e.Code), "request failed",
-			slog.String("request_id", requestID(c)), slog.String("code", string(e.Code)), slog.Any("error", err))
+		s.logFailure(requestID(c), err)
 	}
 	return writeJSON(c, status, errorAnswer{e.Sentence, e.Code})
+}
+
+func (s *Server) logFailure(id string, err error) {
+	code := asError(err).Code
+	s.cfg.Logger.LogAttrs(s.life, levelOf(code), "request failed",
+		slog.String("request_id", id), slog.String("code", string(code)), slog.Any("error", err))
 }
 
 // levelOf keeps out of the log what happens with every request while there is

@@ -7,65 +7,67 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
-	"time"
 	"unicode/utf8"
-
-	"github.com/preheat/preheat/sandbox"
 )
 
 const defaultLanguage = "python"
 
-// request is the body of POST /run.
+// request is a program and what it is given: the body of POST /run and of its
+// kin.
 type request struct {
-	Code      string            `json:"code"`
-	Language  string            `json:"language"`
-	Stdin     string            `json:"stdin"`
-	Args      []string          `json:"args"`
-	Env       map[string]string `json:"env"`
-	Files     []requestFile     `json:"files"`
-	TimeoutMS *int64            `json:"timeout_ms"`
+	Code        string            `json:"code,omitempty" description:"The program. It becomes the entry file; empty where that is among the files." example:"print(2 + 2)"`
+	Language    string            `json:"language,omitempty" description:"A language's name or alias; GET /languages lists them." default:"python"`
+	Entry       string            `json:"entry,omitempty" description:"The file to run. Without it, the language's own, such as main.py, or the only file there is. Another name than the language's own may cost the start of a new interpreter." example:"main.py"`
+	Files       []requestFile     `json:"files,omitempty" description:"Files to lay into the work folder."`
+	Stdin       string            `json:"stdin,omitempty" description:"What the program reads."`
+	Args        []string          `json:"args,omitempty" description:"What follows the entry file on the command line."`
+	Env         map[string]string `json:"env,omitempty" description:"Variables added to the program's environment."`
+	TimeoutMS   *int64            `json:"timeout_ms,omitempty" description:"Wall time of the run in milliseconds."`
+	MemoryMB    *int64            `json:"memory_mb,omitempty" description:"Memory of the sandbox in MiB. Another size than the language's is set before the run, and may cost the start of a new interpreter."`
+	OutputBytes *int64            `json:"output_bytes,omitempty" description:"Kept of each of stdout and stderr, in bytes."`
+	Collect     []string          `json:"collect,omitempty" description:"Patterns of files to return from the work folder: * and ? stop at a slash, ** does not." example:"[\"out/*.csv\"]"`
 }
 
 type requestFile struct {
-	Name     string `json:"name"`
-	Content  string `json:"content"`
-	Encoding string `json:"encoding"` // utf8, the default, or base64
+	Name     string `json:"name" required:"true" description:"A path below the work folder." example:"data/in.csv"`
+	Content  string `json:"content" description:"What is in it."`
+	Encoding string `json:"encoding,omitempty" description:"How content is written here." enum:"utf8,base64" default:"utf8"`
+
+	raw []byte // the content, when the file did not come in JSON
 }
 
-// decode reads a body strictly: one JSON object, no unknown field, nothing
-// behind it. Its errors are *Error.
-func decode(body []byte) (request, error) {
-	var r request
+// decode reads a body strictly into v: one JSON object, no unknown field,
+// nothing behind it. Its errors are *Error.
+func decode(body []byte, v any) error {
 	trimmed := bytes.TrimLeft(body, " \t\r\n")
 	switch {
 	case len(trimmed) == 0:
-		return r, refuse(CodeBadJSON, "The request body is empty")
+		return refuse(CodeBadJSON, "The request body is empty")
 	case !utf8.Valid(body):
 		// encoding/json would quietly put U+FFFD into the program.
-		return r, refuse(CodeBadJSON, "The request body is not valid UTF-8")
+		return refuse(CodeBadJSON, "The request body is not valid UTF-8")
 	case trimmed[0] != '{':
-		return r, refuse(CodeBadJSON, "The request body must be a JSON object")
+		return refuse(CodeBadJSON, "The request body must be a JSON object")
 	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
-		return r, decodeError(err)
+	if err := d.Decode(v); err != nil {
+		return decodeError(err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return r, refuse(CodeBadJSON, "The request body goes on after the JSON object")
+		return refuse(CodeBadJSON, "The request body goes on after the JSON object")
 	}
-	return r, nil
+	return nil
 }
 
 func decodeError(err error) *Error {
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		got, _, _ := strings.Cut(e.Value, " ") // "number 1.5"
-		return refuse(CodeInvalidField, "The field %s holds a JSON %s where %s belongs", e.Field, got, kindWords(e.Type))
+		got, _, _ := strings.Cut(e.Value, " ")           // "number 1.5"
+		field := strings.TrimPrefix(e.Field, "request.") // of the struct that is embedded
+		return refuse(CodeInvalidField, "The field %s holds a JSON %s where %s belongs", field, got, kindWords(e.Type))
 	}
 	// encoding/json has no type for this error.
 	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
@@ -81,8 +83,10 @@ func kindWords(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.String:
 		return "a string"
-	case reflect.Int64:
+	case reflect.Int, reflect.Int64:
 		return "a whole number"
+	case reflect.Bool:
+		return "a boolean"
 	case reflect.Slice:
 		return "a list"
 	}
@@ -98,97 +102,12 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// bounds are what an operator allows of a request.
-type bounds struct {
-	codeChars        int
-	timeout          time.Duration // when the request names none
-	maxTimeout       time.Duration
-	outputBytes      int
-	floodBytes       int64
-	languages        map[string]sandbox.Language // by name and by alias
-	languagesInWords string
-}
-
-// program checks r and makes of it what a sandbox of the language takes. Its
-// errors are *Error.
-func (b bounds) program(r request) (sandbox.Language, sandbox.Program, error) {
-	lang, p, err := b.build(r)
-	if err != nil {
-		return lang, p, err
-	}
-	if err := p.Validate(); err != nil {
-		return lang, p, refuse(CodeInvalidField, "The program is not valid: %v", err)
-	}
-	return lang, p, nil
-}
-
-func (b bounds) build(r request) (lang sandbox.Language, p sandbox.Program, err error) {
-	if chars := utf8.RuneCountInString(r.Code); chars > b.codeChars {
-		return lang, p, refuse(CodeCodeTooLong, "The code has %d characters; the limit is %d", chars, b.codeChars)
-	}
-	name := r.Language
-	if name == "" {
-		name = defaultLanguage
-	}
-	lang, ok := b.languages[name]
-	if !ok {
-		return lang, p, refuse(CodeUnknownLanguage, "There is no language %s; there is %s", quote(name), b.languagesInWords)
-	}
-	timeout := b.timeout
-	if r.TimeoutMS != nil {
-		if *r.TimeoutMS < 1 || *r.TimeoutMS > b.maxTimeout.Milliseconds() {
-			return lang, p, refuse(CodeInvalidField, "The field timeout_ms must be from 1 to %d", b.maxTimeout.Milliseconds())
-		}
-		timeout = time.Duration(*r.TimeoutMS) * time.Millisecond
-	}
-	files, err := programFiles(r, lang.Entry)
-	if err != nil {
-		return lang, p, err
-	}
-	p = sandbox.Program{
-		Files:       files,
-		Args:        r.Args,
-		Stdin:       []byte(r.Stdin),
-		Timeout:     timeout,
-		OutputBytes: b.outputBytes,
-		FloodBytes:  b.floodBytes,
-	}
-	for _, name := range slices.Sorted(maps.Keys(r.Env)) {
-		if strings.Contains(name, "=") {
-			return lang, p, refuse(CodeInvalidField, "The field env has a name with = in it: %s", quote(name))
-		}
-		p.Env = append(p.Env, name+"="+r.Env[name])
-	}
-	return lang, p, nil
-}
-
-// programFiles gives the files of r with the entry file, which is either the
-// code or one of the files.
-func programFiles(r request, entry string) ([]sandbox.File, error) {
-	files := make([]sandbox.File, 0, len(r.Files)+1)
-	given := false
-	for i, f := range r.Files {
-		content, err := f.bytes()
-		if err != nil {
-			return nil, refuse(CodeInvalidField, "The field files[%d] %v", i, err)
-		}
-		given = given || f.Name == entry
-		files = append(files, sandbox.File{Name: f.Name, Content: content})
-	}
-	switch {
-	case given && r.Code != "":
-		return nil, refuse(CodeInvalidField, "The program is given twice: in the field code and as the file %s", entry)
-	case !given && r.Code == "":
-		return nil, refuse(CodeInvalidField, "The field code is empty and no file is named %s", entry)
-	case !given:
-		files = slices.Insert(files, 0, sandbox.File{Name: entry, Content: []byte(r.Code)})
-	}
-	return files, nil
-}
-
 func (f requestFile) bytes() ([]byte, error) {
 	switch f.Encoding {
 	case "", "utf8":
+		if f.raw != nil {
+			return f.raw, nil
+		}
 		return []byte(f.Content), nil
 	case "base64":
 		content, err := base64.StdEncoding.DecodeString(f.Content)
@@ -198,4 +117,13 @@ func (f requestFile) bytes() ([]byte, error) {
 		return content, nil
 	}
 	return nil, fmt.Errorf("has the encoding %s; there is utf8 and base64", quote(f.Encoding))
+}
+
+// size is about how many bytes r takes.
+func (r request) size() int {
+	n := len(r.Code) + len(r.Stdin)
+	for _, f := range r.Files {
+		n += len(f.Name) + len(f.Content)
+	}
+	return n
 }

@@ -1,9 +1,7 @@
 package httpapi
 
 import (
-	"bytes"
 	"crypto/rand"
-	"encoding/json"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -16,7 +14,7 @@ import (
 
 const readBufferBytes = 16 << 10 // bounds a request's headers
 
-func (s *Server) newApp() *fiber.App {
+func (s *Server) newApp() (*fiber.App, error) {
 	app := fiber.New(fiber.Config{
 		AppName:                      "preheat",
 		BodyLimit:                    s.cfg.MaxBodyBytes,
@@ -31,10 +29,23 @@ func (s *Server) newApp() *fiber.App {
 		DisablePreParseMultipartForm: true,
 	})
 	app.Use(s.recovered, s.guarded)
-	for _, r := range s.routes() {
-		app.Add(r.method, r.path, r.handle)
+	rows := s.routes()
+	description, err := describe(s.cfg.Version, s.bounds, rows)
+	if err != nil {
+		return nil, err
+	}
+	rows = append(rows, route{method: fiber.MethodGet, path: "/openapi.json", open: true, handle: func(c *fiber.Ctx) error {
+		c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
+		return c.Send(description)
+	}})
+	for _, r := range rows {
+		handle := r.handle
+		if !r.open {
+			handle = s.keyed(handle)
+		}
+		app.Add(r.method, r.path, handle)
 		if r.method == fiber.MethodGet {
-			app.Add(fiber.MethodHead, r.path, r.handle)
+			app.Add(fiber.MethodHead, r.path, handle)
 		}
 	}
 	if s.cfg.Page != nil {
@@ -43,24 +54,58 @@ func (s *Server) newApp() *fiber.App {
 	addOptions(app)
 	app.Server().CloseOnShutdown = true
 	app.Server().Handler = s.knownMethods(app, app.Server().Handler)
-	return app
+	return app, nil
 }
 
+// route is one row of the table of routes. One that is not described is not part
+// of the API that clients program against.
 type route struct {
 	method, path string
+	open         bool // needs no key
 	handle       fiber.Handler
+	doc          operation
 }
 
 func (s *Server) routes() []route {
 	rows := []route{
-		{fiber.MethodPost, "/run", s.run},
-		{fiber.MethodGet, "/languages", s.languages},
-		{fiber.MethodGet, "/pool", s.poolStats},
-		{fiber.MethodGet, "/healthz", s.healthz},
-		{fiber.MethodGet, "/readyz", s.readyz},
+		{fiber.MethodPost, "/run", false, s.run, operation{
+			summary: "Run a program and wait for its end", body: request{}, form: true,
+			answers: map[int]any{200: runAnswer{}}, refusals: ofRuns}},
+		{fiber.MethodPost, "/run/stream", false, s.stream, operation{
+			summary: "Run a program and see its output while it runs",
+			detail: "Server-sent events: `queued` with the `position`, as long as no sandbox is warm, `started`, then `stdout` and `stderr` (`{\"text\": ...}`) as they are printed, a `file` for each " +
+				"that was asked for, and last `result`, the object that /run answers, or `error`. A client that goes away ends the run.",
+			body: request{}, form: true, answers: map[int]any{200: "text/event-stream"}, refusals: ofRuns}},
+		{fiber.MethodPost, "/run/tests", false, s.tests, operation{
+			summary: "Run a program with several inputs and judge its output",
+			body:    testsRequest{}, answers: map[int]any{200: testsAnswer{}}, refusals: ofRuns}},
+		{fiber.MethodPost, "/runs", false, s.startRun, operation{
+			summary: "Start a run and do not wait", detail: "The Location header says where to ask for it.",
+			body: request{}, form: true, answers: map[int]any{202: asyncAnswer{}}, refusals: ofRuns}},
+		{fiber.MethodGet, "/runs", false, s.listRuns, operation{
+			summary: "List the runs that are kept", params: listParams{}, answers: map[int]any{200: listAnswer{}}, refusals: []Code{CodeInvalidField, CodeNotFound}}},
+		{fiber.MethodDelete, "/runs", false, s.deleteRuns, operation{
+			summary: "Forget all runs that are kept", answers: map[int]any{200: deletedAnswer{}}, refusals: []Code{CodeNotFound}}},
+		{fiber.MethodGet, "/runs/:id", false, s.getRun, operation{
+			summary: "Ask for a run", params: runParams{}, answers: map[int]any{200: asyncAnswer{}}, refusals: []Code{CodeNotFound}}},
+		{fiber.MethodDelete, "/runs/:id", false, s.deleteRun, operation{
+			summary: "End a run that goes on, and forget it", params: runParams{}, answers: map[int]any{204: nil}, refusals: []Code{CodeNotFound}}},
+		{fiber.MethodGet, "/languages", true, s.languages, operation{
+			summary: "List the languages and the limits", answers: map[int]any{200: languagesAnswer{}}}},
+		{fiber.MethodGet, "/pool", false, s.poolStats, operation{
+			summary: "See the pool", answers: map[int]any{200: poolAnswer{}}}},
+		{fiber.MethodGet, "/pool/stream", false, s.poolStream, operation{
+			summary: "See the pool change", detail: "Server-sent events named `pool`, one for every change.",
+			answers: map[int]any{200: "text/event-stream"}, refusals: []Code{CodeQueueFull, CodeDraining}}},
+		{fiber.MethodGet, "/healthz", true, s.healthz, operation{
+			summary: "Ask whether the process lives", answers: map[int]any{200: healthAnswer{}}}},
+		{fiber.MethodGet, "/readyz", true, s.readyz, operation{
+			summary: "Ask whether the engine answers and every language can be served", answers: map[int]any{200: readyAnswer{}},
+			refusals: []Code{CodeNoSandbox, CodeEngineDown, CodeDraining}}},
 	}
 	if s.cfg.Metrics != nil {
-		rows = append(rows, route{fiber.MethodGet, "/metrics", adaptor.HTTPHandler(s.cfg.Metrics)})
+		rows = append(rows, route{method: fiber.MethodGet, path: "/metrics", handle: adaptor.HTTPHandler(s.cfg.Metrics), doc: operation{
+			summary: "Metrics for Prometheus", answers: map[int]any{200: "text/plain"}}})
 	}
 	return rows
 }
@@ -99,11 +144,13 @@ func (s *Server) knownMethods(app *fiber.App, next fasthttp.RequestHandler) fast
 func (s *Server) recovered(c *fiber.Ctx) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			err = panicked(r)
 		}
 	}()
 	return c.Next()
 }
+
+func panicked(r any) error { return fmt.Errorf("panic: %v\n%s", r, debug.Stack()) }
 
 // guarded sets what every answer has and refuses the requests that a web page
 // from elsewhere made.
@@ -145,17 +192,10 @@ func validID(id string) bool {
 	})
 }
 
-// writeJSON leaves <, > and & as they are: a program's output is not HTML. Bytes
-// that are not valid UTF-8 become U+FFFD.
+// writeJSON answers with JSON. Bytes that are not valid UTF-8 become U+FFFD.
 func writeJSON(c *fiber.Ctx, status int, answer any) error {
-	var body bytes.Buffer
-	enc := json.NewEncoder(&body)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(answer); err != nil {
-		return fmt.Errorf("encoding the answer: %w", err)
-	}
 	c.Set(fiber.HeaderContentType, fiber.MIMEApplicationJSON)
 	c.Response().SetStatusCode(status)
-	c.Response().SetBodyRaw(body.Bytes())
+	c.Response().SetBodyRaw(encodeJSON(answer))
 	return nil
 }

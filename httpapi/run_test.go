@@ -25,7 +25,7 @@ func TestRunAnswersInTheDocumentedShape(t *testing.T) {
 	}
 	r := start(t, fake, Config{}).do("POST", "/run", `{"code":"print(2 + 2)"}`,
 		"Content-Type", "application/json; charset=utf-8", "X-Request-Id", "my-id.1_A")
-	shape := regexp.MustCompile(`^\{"id":"my-id\.1_A","language":"python","status":"ok","stdout":"4 <b>&\\n","stderr":"",` +
+	shape := regexp.MustCompile(`^\{"id":"[A-Z0-9]{26}","language":"python","status":"ok","stdout":"4 <b>&\\n","stderr":"",` +
 		`"exit_code":0,"error":null,"truncated":false,` +
 		`"timing":\{"queue_ms":\d+(\.\d)?,"run_ms":\d+(\.\d)?,"total_ms":\d+(\.\d)?\},` +
 		`"usage":\{"cpu_ms":3\.2,"memory_bytes":9437184\}\}\n$`)

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"time"
@@ -16,7 +17,7 @@ func errorSentence(res sandbox.Result, p sandbox.Program, l sandbox.Limits) *str
 	case sandbox.Timeout:
 		return new("Execution timed out after " + durationWords(p.Timeout))
 	case sandbox.OutOfMemory:
-		return new("Out of memory: the limit is " + sizeWords(l.MemoryBytes))
+		return new("Out of memory: the limit is " + sizeWords(cmp.Or(p.MemoryBytes, l.MemoryBytes)))
 	case sandbox.OutputLimit:
 		return new("Too much output: the limit is " + sizeWords(p.FloodBytes))
 	}

@@ -23,6 +23,8 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/preheat/preheat/history"
+	"github.com/preheat/preheat/keys"
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox"
 )
@@ -38,15 +40,26 @@ type Config struct {
 	Metrics http.Handler                // serves /metrics; nil: there is none
 	Page    func(fiber.Router)          // mounts the page; nil: there is none
 	Version string                      // of preheat, shown by /healthz
+	Keys    *keys.Ring                  // who may use it; nil: everybody
+	History *history.Store              // keeps the runs; nil: nothing does
 	Logger  *slog.Logger                // nil: logs nothing
 
 	MaxCodeChars int   // characters of the field code; 5,000
 	MaxBodyBytes int   // bytes of a request's body; 1 MiB
-	OutputBytes  int   // kept of each of stdout and stderr; 64 KiB
 	FloodBytes   int64 // printed in all before a run is ended; 64 MiB, negative: no bound
 
-	Timeout      time.Duration // of a run that names none; 10 s
-	MaxTimeout   time.Duration // most a request may name; Timeout
+	MaxUnpackedBytes int64 // what a ZIP archive unpacks to; 8 MiB
+	MaxCollectFiles  int   // files that a run returns; 32
+	MaxCollectBytes  int64 // of their contents together; 4 MiB
+	MaxTests         int   // test cases of one request; 50
+	MaxAsync         int   // runs of POST /runs that have not ended; 100
+
+	OutputBytes    int           // kept of each of stdout and stderr when the request names nothing; 64 KiB
+	MaxOutputBytes int           // most that a request may name; 1 MiB, or OutputBytes where that is more
+	Timeout        time.Duration // of a run that names none; 10 s
+	MaxTimeout     time.Duration // most that a request may name; Timeout
+	MaxMemoryBytes int64         // most that a request may name; the language's limit
+
 	QueueTimeout time.Duration // waiting for a sandbox; 10 s
 	Grace        time.Duration // beyond its timeout, until a run counts as lost; 5 s
 
@@ -58,12 +71,23 @@ type Config struct {
 	ReadTimeout  time.Duration // from a request's first byte to its last; 10 s
 	WriteTimeout time.Duration // writing an answer; 10 s
 	IdleTimeout  time.Duration // between the requests of a connection; 60 s
+
+	// Heartbeat is how long a stream may be silent before a comment is sent,
+	// which keeps proxies from closing it and shows that the client is still
+	// there; 5 s.
+	Heartbeat time.Duration
 }
 
 func (c Config) withDefaults() Config {
 	c.MaxCodeChars = cmp.Or(c.MaxCodeChars, 5000)
 	c.MaxBodyBytes = cmp.Or(c.MaxBodyBytes, 1<<20)
 	c.OutputBytes = cmp.Or(c.OutputBytes, 64<<10)
+	c.MaxOutputBytes = cmp.Or(c.MaxOutputBytes, max(1<<20, c.OutputBytes))
+	c.MaxUnpackedBytes = cmp.Or(c.MaxUnpackedBytes, 8<<20)
+	c.MaxCollectFiles = cmp.Or(c.MaxCollectFiles, 32)
+	c.MaxCollectBytes = cmp.Or(c.MaxCollectBytes, 4<<20)
+	c.MaxTests = cmp.Or(c.MaxTests, 50)
+	c.MaxAsync = cmp.Or(c.MaxAsync, 100)
 	c.FloodBytes = max(0, cmp.Or(c.FloodBytes, 64<<20))
 	c.Timeout = cmp.Or(c.Timeout, 10*time.Second)
 	c.MaxTimeout = cmp.Or(c.MaxTimeout, c.Timeout)
@@ -72,6 +96,7 @@ func (c Config) withDefaults() Config {
 	c.ReadTimeout = cmp.Or(c.ReadTimeout, 10*time.Second)
 	c.WriteTimeout = cmp.Or(c.WriteTimeout, 10*time.Second)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, time.Minute)
+	c.Heartbeat = cmp.Or(c.Heartbeat, 5*time.Second)
 	c.Logger = cmp.Or(c.Logger, slog.New(slog.DiscardHandler))
 	return c
 }
@@ -81,15 +106,18 @@ func (c Config) withDefaults() Config {
 func (c Config) Validate() error {
 	c = c.withDefaults()
 	switch {
-	case c.MaxCodeChars < 0, c.MaxBodyBytes < 0, c.OutputBytes < 0:
-		return errors.New("httpapi: a size limit is negative")
+	case min(c.MaxCodeChars, c.MaxBodyBytes, c.OutputBytes, c.MaxCollectFiles, c.MaxTests, c.MaxAsync) < 0,
+		min(c.MaxUnpackedBytes, c.MaxCollectBytes, c.MaxMemoryBytes) < 0:
+		return errors.New("httpapi: a limit is negative")
+	case c.MaxOutputBytes < c.OutputBytes:
+		return errors.New("httpapi: the most output that a request may name is below the default")
 	case c.MaxBodyBytes < c.MaxCodeChars:
 		return errors.New("httpapi: the body limit is below the code limit")
 	case c.Timeout < time.Millisecond:
 		return errors.New("httpapi: the timeout is below one millisecond")
 	case c.MaxTimeout < c.Timeout:
 		return errors.New("httpapi: the longest timeout is below the default one")
-	case c.QueueTimeout < 0, c.Grace < 0, c.ReadTimeout < 0, c.WriteTimeout < 0, c.IdleTimeout < 0:
+	case c.QueueTimeout < 0, c.Grace < 0, c.ReadTimeout < 0, c.WriteTimeout < 0, c.IdleTimeout < 0, c.Heartbeat < 0:
 		return errors.New("httpapi: a time is negative")
 	}
 	return nil
@@ -123,11 +151,16 @@ func (l leasing) Acquire(ctx context.Context, language string) (lease, error) {
 // Server answers HTTP on one listener. Its goroutines are those of Listener's
 // connections; Shutdown waits for them.
 type Server struct {
-	cfg    Config
-	pool   sandboxes
-	bounds bounds
-	engine *engineCheck
-	app    *fiber.App
+	cfg     Config
+	pool    sandboxes
+	bounds  bounds
+	engine  *engineCheck
+	async   *asyncRuns
+	line    line
+	recent  recentRuns
+	viewers atomic.Int32   // of the pool's stream
+	streams sync.WaitGroup // runs and writers of streams, which may outlive their connection
+	app     *fiber.App
 
 	life      context.Context // of every run; ended by Shutdown
 	end       context.CancelCauseFunc
@@ -153,8 +186,17 @@ func newServer(cfg Config, p sandboxes) (*Server, error) {
 	cfg = cfg.withDefaults()
 	life, end := context.WithCancelCause(context.Background())
 	s := &Server{cfg: cfg, pool: p, bounds: newBounds(cfg, p.Languages()), engine: newEngineCheck(cfg.Check), life: life, end: end}
+	warm := 0
+	for _, l := range p.Stats().Languages {
+		warm += l.Size
+	}
+	s.async = newAsyncRuns(cfg.MaxAsync, max(1, warm))
 	s.checkHost = len(cfg.AllowedHosts) > 0
-	s.app = s.newApp()
+	var err error
+	if s.app, err = s.newApp(); err != nil {
+		end(nil)
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -206,6 +248,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if err := s.app.ShutdownWithContext(hard); err != nil {
 		ln.closeConns(true)
 	}
+	s.streams.Wait()
+	s.async.tasks.Wait()
 	return ctx.Err()
 }
 

@@ -47,6 +47,7 @@ type testServer struct {
 	t         *testing.T
 	url       string
 	transport *http.Transport
+	contract  *contract
 	served    chan error // Listener's answer, once
 }
 
@@ -94,7 +95,7 @@ func listenOn(t *testing.T, s *Server, address string) *testServer {
 	}
 	ts := &testServer{
 		Server: s, t: t, url: fmt.Sprintf("http://127.0.0.1:%d", ln.Addr().(*net.TCPAddr).Port),
-		transport: &http.Transport{DisableCompression: true}, served: make(chan error, 1),
+		transport: &http.Transport{DisableCompression: true}, contract: newContract(t, s), served: make(chan error, 1),
 	}
 	go func() { ts.served <- s.Listener(ln) }()
 	eventually(t, "the server listens", func() bool {
@@ -145,7 +146,11 @@ func (ts *testServer) do(method, path, body string, header ...string) reply {
 	if err != nil {
 		ts.t.Errorf("%s %s: %v", method, path, err)
 	}
-	return reply{resp.StatusCode, resp.Header, string(content)}
+	r := reply{resp.StatusCode, resp.Header, string(content)}
+	if err := ts.contract.check(method, path, body, req.Header, r); err != nil {
+		ts.t.Errorf("%s %s, answered with %d %.500s: not as /openapi.json says: %v", method, path, r.status, r.body, err)
+	}
+	return r
 }
 
 func (ts *testServer) run(body string) reply {

@@ -12,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
+	"github.com/preheat/preheat/history"
+	"github.com/preheat/preheat/keys"
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/sandboxtest"
@@ -23,8 +25,8 @@ var update = flag.Bool("update", false, "write the golden file")
 
 var errBroken = errors.New("broken")
 
-// snapshot has a different figure in every field.
-func snapshot() pool.Stats {
+// poolStats has a different figure in every field.
+func poolStats() pool.Stats {
 	return pool.Stats{MaxLive: 14, Languages: []pool.LanguageStats{
 		{
 			Language: "python", Size: 4, Warm: 3, Leased: 2, Launching: 1, Destroying: 5, Waiting: 6,
@@ -40,7 +42,17 @@ func snapshot() pool.Stats {
 // used returns metrics in which everything has happened.
 func used() *Metrics {
 	m := New("1.2.3")
-	m.Watch(snapshot)
+	m.Watch(poolStats)
+	m.WatchKeys(func() keys.Stats {
+		return keys.Stats{Unknown: 31, Keys: []keys.KeyStats{
+			{Name: "ci", Running: 32, Admitted: 33, Refused: map[keys.Reason]uint64{keys.Daily: 34, keys.Rate: 35}}, {Name: "me"},
+		}}
+	})
+	m.WatchHistory(func() history.Stats {
+		return history.Stats{Runs: 41, Bytes: 42, Waiting: 43, Totals: history.Totals{
+			Written: 44, Dropped: history.Dropped{QueueFull: 45, Disk: 46, TooLarge: 47, Duplicate: 48, Closed: 49},
+		}}
+	})
 	m.Reaped(2)
 	m.Reaped(1)
 	h := m.Hooks()
@@ -104,7 +116,7 @@ func TestTheProcessAndTheRuntimeAreShown(t *testing.T) {
 // increase is seen.
 func TestCountersBeginAtZero(t *testing.T) {
 	m := New("")
-	m.Watch(snapshot)
+	m.Watch(poolStats)
 	for name, want := range map[string]int{"preheat_runs_total": 2 * len(sandbox.Statuses), "preheat_run_failures_total": 2, "preheat_reaped_sandboxes_total": 1} {
 		if n, err := testutil.GatherAndCount(m.registry, name); n != want || err != nil {
 			t.Errorf("%s: %d series and %v, want %d", name, n, err, want)
