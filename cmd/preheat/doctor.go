@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/docker"
@@ -38,7 +36,7 @@ The exit code is 0 when nothing fails, and 1 otherwise.`,
 			if quiet {
 				return nil
 			}
-			return fromEnv(cmd.Flags(), os.LookupEnv)
+			return settle(cmd)
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if quiet {
@@ -56,11 +54,7 @@ The exit code is 0 when nothing fails, and 1 otherwise.`,
 	}
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "ask only whether an engine answers, and print nothing; the exit code tells")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	ofServe := pflag.NewFlagSet("", pflag.ContinueOnError)
-	o.register(ofServe)
-	for _, name := range []string{"languages", "pool", "runtime", "memory", "cpus", "pids"} {
-		cmd.Flags().AddFlag(ofServe.Lookup(name))
-	}
+	o.share(cmd.Flags(), "languages", "language-folders", "pool", "runtime", "memory", "cpus", "pids")
 	return cmd
 }
 
@@ -86,12 +80,12 @@ func answers(ctx context.Context) error {
 
 // examine makes every check, as far as the earlier ones let it come.
 func examine(ctx context.Context, o *options) ([]doctor.Check, error) {
-	folders, err := selectFolders(o.languages)
+	folders, err := selectFolders(o.languageFolders, o.languages)
 	if err != nil {
 		return nil, err
 	}
 	named := slices.AppendSeq(slices.Collect(maps.Keys(o.pool)), maps.Keys(o.runtime.of))
-	if _, err := selectFolders(named); err != nil {
+	if _, err := selectFolders(o.languageFolders, named); err != nil {
 		return nil, err
 	}
 	d, err := newExaminer()
@@ -104,17 +98,17 @@ func examine(ctx context.Context, o *options) ([]doctor.Check, error) {
 		return []doctor.Check{failed("engine", err)}, nil
 	}
 	checks := examineEngine(ctx)
-	checks = append(checks, judgeMemory(poolOf(folders, o), engine.MemoryBytes))
 	found, err := listImages(ctx, folders)
 	if err != nil {
 		return append(checks, failed("images", err)), nil
 	}
-	for i, f := range folders {
-		image, runtime := judgeImage(found[i]), examineRuntime(ctx, d, f.Manifest.Name, o)
+	members := o.sized(folders, found)
+	checks = append(checks, judgeMemory(members, engine.MemoryBytes))
+	for i, m := range members {
+		image, runtime := judgeImage(found[i]), examineRuntime(ctx, d, m.Language.Name, o)
 		checks = append(checks, image, runtime)
 		if image.Level != doctor.Fail && runtime.Level != doctor.Fail {
-			lang := language(f, found[i], o.runtime.name(f.Manifest.Name), o.limits)
-			checks = append(checks, tryRun(ctx, d, lang))
+			checks = append(checks, tryRun(ctx, d, m.Language))
 		}
 	}
 	return checks, nil

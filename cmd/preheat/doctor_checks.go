@@ -10,7 +10,6 @@ import (
 	"github.com/preheat/preheat/sandbox/docker"
 	"github.com/preheat/preheat/sandbox/docker/doctor"
 	"github.com/preheat/preheat/sandbox/docker/images"
-	"github.com/preheat/preheat/sandbox/languages"
 )
 
 // failed is the check that an error prevented. What follows the error's first
@@ -18,19 +17,6 @@ import (
 func failed(name string, err error) doctor.Check {
 	found, advice, _ := strings.Cut(err.Error(), "\n")
 	return doctor.Check{Name: name, Level: doctor.Fail, Found: found, Advice: advice}
-}
-
-// poolOf returns the languages with the pool sizes that serve would be given.
-func poolOf(folders []languages.Folder, o *options) []pool.Member {
-	members := make([]pool.Member, len(folders))
-	for i, f := range folders {
-		size, ok := o.pool[f.Manifest.Name]
-		if !ok {
-			size = f.Manifest.Pool
-		}
-		members[i] = pool.Member{Language: sandbox.Language{Name: f.Manifest.Name, Limits: o.limits}, Size: size}
-	}
-	return members
 }
 
 // judgeMemory compares what the pool may take with the engine's memory.

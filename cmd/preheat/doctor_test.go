@@ -82,7 +82,7 @@ func TestDoctorOfARealEngine(t *testing.T) {
 	for _, line := range []string{
 		`(?:pass|warn) +engine +\d+\.\d+.*, API 1\.\d+`,
 		`pass +limits +memory, pids, cpu`,
-		`pass +memory +6 warm sandboxes may take 768 MiB of `,
+		`pass +memory +8 warm sandboxes may take 1.0 GiB of `,
 		`(?:pass|warn) +image python +preheat-python:latest, (?:fresh|stale), version 3\.`,
 		`pass +run python +ok, warm in \d+ ms, ran in `,
 		`pass +run node +ok, warm in \d+ ms, ran in `,

@@ -36,15 +36,16 @@ func checkEngine(ctx context.Context, d *docker.Driver) (sandbox.EngineInfo, err
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	info, err := d.Check(ctx)
-	if err != nil {
-		return info, fmt.Errorf("%w\nstart a Docker Engine, or name one in DOCKER_HOST; `make engine` installs one on Debian", err)
+	if errors.Is(err, sandbox.ErrEngine) {
+		err = fmt.Errorf("%w\nstart a Docker Engine, or name one in DOCKER_HOST; `make engine` installs one on Debian", err)
 	}
-	return info, nil
+	return info, err
 }
 
-// selectFolders returns the languages named, or all when none is.
-func selectFolders(names []string) ([]languages.Folder, error) {
-	all, err := languages.All()
+// selectFolders returns the languages named, or all when none is; dir, unless
+// it is empty, has the operator's own folders.
+func selectFolders(dir string, names []string) ([]languages.Folder, error) {
+	all, err := languages.AllWith(dir)
 	if err != nil || len(names) == 0 {
 		return all, err
 	}
@@ -73,7 +74,36 @@ func newBuilder() (*images.Builder, io.Closer, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return images.New(api, images.Config{NPMRegistry: os.Getenv("npm_config_registry")}), api, nil
+	cfg, err := buildConfig(os.Getenv)
+	if err != nil {
+		return nil, nil, errors.Join(err, api.Close())
+	}
+	return images.New(api, cfg), api, nil
+}
+
+// packageVars say where packages come from; the build hands them on.
+var packageVars = []string{
+	"PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "npm_config_registry",
+	"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
+}
+
+// buildConfig takes from the environment where the images' parts come from.
+func buildConfig(getenv func(string) string) (images.Config, error) {
+	cfg := images.Config{NPMRegistry: getenv("npm_config_registry")}
+	for _, name := range packageVars {
+		if value := getenv(name); value != "" {
+			cfg.PackageEnv = append(cfg.PackageEnv, name+"="+value)
+		}
+	}
+	file := getenv("SSL_CERT_FILE")
+	if file == "" {
+		return cfg, nil
+	}
+	var err error
+	if cfg.CACerts, err = os.ReadFile(file); err != nil {
+		return cfg, fmt.Errorf("SSL_CERT_FILE: %w", err)
+	}
+	return cfg, nil
 }
 
 // buildImages makes the images that are missing or stale, telling progress on w.
@@ -116,14 +146,16 @@ func listImages(ctx context.Context, folders []languages.Folder) ([]images.Image
 func language(f languages.Folder, image images.Image, runtime string, limits sandbox.Limits) sandbox.Language {
 	m := f.Manifest
 	return sandbox.Language{
-		Name:    m.Name,
-		Aliases: m.Aliases,
-		Version: image.Version,
-		Entry:   m.Entry,
-		Image:   image.ID, // not the tag: a rebuild meanwhile must not mix two
-		Command: m.Command,
-		Env:     m.Env,
-		Runtime: runtime,
-		Limits:  limits,
+		Name:     m.Name,
+		Aliases:  m.Aliases,
+		Version:  image.Version,
+		Entry:    m.Entry,
+		Image:    image.ID, // not the tag: a rebuild meanwhile must not mix two
+		Command:  m.Command,
+		Env:      m.Env,
+		OnDemand: m.OnDemand,
+		Collect:  m.Collect,
+		Runtime:  runtime,
+		Limits:   limits,
 	}
 }

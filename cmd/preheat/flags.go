@@ -15,33 +15,30 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
-func isUsage(err error) bool {
-	_, ok := errors.AsType[usageError](err)
-	return ok || strings.HasPrefix(err.Error(), "unknown command")
-}
-
+// noArgs refuses arguments; for a command of commands, one that it does not have.
 func noArgs(cmd *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(cmd, args); err != nil {
-		return usageError{err}
+	if len(args) == 0 {
+		return nil
 	}
-	return nil
+	text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+	if !cmd.HasSubCommands() {
+		text = fmt.Sprintf("%s takes no argument, but got %q", cmd.CommandPath(), args[0])
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += "; did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usageError{errors.New(text)}
 }
 
-// fromEnv sets the flags that the command line does not, from their twins in
-// the environment.
-func fromEnv(flags *pflag.FlagSet, lookup func(string) (string, bool)) error {
-	var failed error
-	flags.VisitAll(func(f *pflag.Flag) {
-		name := envName(f.Name)
-		value, ok := lookup(name)
-		if !ok || f.Changed || failed != nil {
-			return
+// usageArgs makes what rule says of the arguments an error of the command line.
+func usageArgs(rule cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := rule(cmd, args); err != nil {
+			return usageError{err}
 		}
-		if err := flags.Set(f.Name, value); err != nil {
-			failed = usageError{fmt.Errorf("the environment's %s: %w", name, err)}
-		}
-	})
-	return failed
+		return nil
+	}
 }
 
 func envName(flag string) string {

@@ -27,11 +27,17 @@ machine. Both have the same layout. The agent and the warm-up code are baked in.
 }
 
 func newImagesBuild() *cobra.Command {
+	common := defaultOptions()
 	var o images.Options
 	var base string
 	cmd := &cobra.Command{
 		Use:   "build [LANGUAGE ...]",
 		Short: "Make the images that are missing or stale",
+		Long: `Makes the images of the languages named, or of all, where they are missing or
+made by another preheat. Where packages are fetched from is what pip, npm and the
+proxies' variables say.`,
+		Example: `  preheat images build
+  preheat images build python --base debian --force`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.Base = images.BaseKind(base)
 			switch o.Base {
@@ -39,7 +45,7 @@ func newImagesBuild() *cobra.Command {
 			default:
 				return usageError{fmt.Errorf("--base is %q; want auto, registry or debian", base)}
 			}
-			folders, err := selectFolders(args)
+			folders, err := selectFolders(common.languageFolders, args)
 			if err != nil {
 				return err
 			}
@@ -52,16 +58,21 @@ func newImagesBuild() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&base, "base", string(images.Auto), "where a root comes from: auto, registry or debian")
 	cmd.Flags().BoolVar(&o.Force, "force", false, "make fresh images again, and their roots too")
+	common.share(cmd.Flags(), "language-folders")
+	cmd.ValidArgsFunction = completeLanguages(common)
+	completeFlags(cmd, common)
 	return cmd
 }
 
 func newImagesList() *cobra.Command {
-	return &cobra.Command{
+	common := defaultOptions()
+	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the images and whether they are fresh",
+		Long:  "Lists the languages' images: fresh, stale (made by another preheat) or missing.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			folders, err := selectFolders(nil)
+			folders, err := selectFolders(common.languageFolders, nil)
 			if err != nil {
 				return err
 			}
@@ -72,6 +83,9 @@ func newImagesList() *cobra.Command {
 			return printImages(cmd, found)
 		},
 	}
+	common.share(cmd.Flags(), "language-folders")
+	completeFlags(cmd, common)
+	return cmd
 }
 
 func printImages(cmd *cobra.Command, list []images.Image) error {

@@ -1,11 +1,12 @@
 // Command preheat runs untrusted code in warm, locked-down containers.
 //
-// This is the only package that reads flags and the environment; it wires the
-// others together. `preheat help` lists what it can do.
+// This is the only package that reads flags, the environment and the config
+// file; it wires the others together. `preheat help` lists what it can do.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -20,7 +21,7 @@ var version = "dev"
 func main() { os.Exit(run(os.Args[1:])) }
 
 // run is main with an exit code: 0 is success, 1 a failure, 2 a command line
-// that cannot be understood.
+// that cannot be understood; `preheat run` has its own.
 func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -33,9 +34,18 @@ func run(args []string) int {
 	if err == nil {
 		return 0
 	}
+	if ended, ok := errors.AsType[endedError](err); ok {
+		return ended.code
+	}
 	fmt.Fprintln(os.Stderr, "preheat:", err)
-	if isUsage(err) {
+	_, usage := errors.AsType[usageError](err)
+	if usage {
 		fmt.Fprintf(os.Stderr, "see `%s --help`\n", cmd.CommandPath())
+	}
+	switch {
+	case cmd.Annotations[runsNote] != "":
+		return exitFailure
+	case usage:
 		return 2
 	}
 	return 1
@@ -49,18 +59,17 @@ func newRoot() *cobra.Command {
 untrusted code in a fresh one, within milliseconds; then the container is
 destroyed and replaced.
 
-Every flag has a twin in the environment: --queue-timeout is
-PREHEAT_QUEUE_TIMEOUT. A flag on the command line wins.
-
-The Docker Engine is the one that DOCKER_HOST names, or the one on this machine.`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          noArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+Begin with ` + "`preheat doctor`, `preheat serve` or `preheat run FILE`.",
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		Args:              noArgs,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return settle(cmd) },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnv(cmd.Flags(), os.LookupEnv) }
-	root.AddCommand(newServe(), newImages(), newDoctor(), newVersion())
+	root.SetUsageFunc(usage)
+	root.PersistentFlags().String("config", configFile(os.Getenv, os.Geteuid()), "`file` of settings; see preheat config --help")
+	root.AddCommand(newServe(), newRun(), newImages(), newDoctor(), newKeys(), newConfig(), newVersion())
 	return root
 }
 
@@ -68,6 +77,7 @@ func newVersion() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
+		Long:  "Prints the version of this preheat.",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)

@@ -16,7 +16,16 @@ func TestMain(m *testing.M) {
 		os.Unsetenv("PREHEAT_TEST_COMMAND")
 		os.Exit(run(os.Args[1:]))
 	}
-	os.Exit(m.Run())
+	// What this machine has must not decide, nor be changed.
+	data, err := os.MkdirTemp("", "preheat-test-")
+	if err != nil {
+		panic(err)
+	}
+	os.Setenv("PREHEAT_DATA", data)
+	os.Setenv("PREHEAT_CONFIG", "")
+	code := m.Run()
+	os.RemoveAll(data)
+	os.Exit(code)
 }
 
 // command returns preheat with args, not started.
@@ -34,17 +43,33 @@ func TestCommandLine(t *testing.T) {
 		code int
 		want string // somewhere in what is printed
 	}{
-		"help":                    {nil, "", 0, "Available Commands:"},
+		"help":                    {nil, "", 0, "Commands:"},
 		"version":                 {[]string{"version"}, "", 0, "dev"},
 		"unknown command":         {[]string{"dance"}, "", 2, `unknown command "dance"`},
+		"a command misspelt":      {[]string{"serv"}, "", 2, "did you mean serve?"},
+		"one below it misspelt":   {[]string{"keys", "lst"}, "", 2, "did you mean list?"},
 		"unknown flag":            {[]string{"serve", "--dance"}, "", 2, "see `preheat serve --help`"},
 		"argument too many":       {[]string{"serve", "now"}, "", 2, "see `preheat serve --help`"},
 		"a size that is none":     {[]string{"serve", "--memory", "lots"}, "", 2, "want a size like 64k"},
 		"a size from outside":     {[]string{"serve"}, "PREHEAT_MEMORY=lots", 2, "the environment's PREHEAT_MEMORY: "},
 		"the flag wins":           {[]string{"serve", "--memory", "1m"}, "PREHEAT_MEMORY=lots", 2, "at least 16 MiB"},
-		"an address for everyone": {[]string{"serve", "--addr", "0.0.0.0:5000"}, "", 2, "--allow-remote"},
+		"an address for everyone": {[]string{"serve", "--addr", "0.0.0.0:5000"}, "", 2, "make a key with `preheat keys add NAME`, or say --allow-remote"},
+		"a ceiling too low":       {[]string{"serve", "--addr", "127.0.0.1:0", "--max-timeout", "1s"}, "", 2, "the longest timeout is below the default one"},
+		"no bound for tests":      {[]string{"serve", "--max-tests", "0"}, "", 2, "--max-tests must be positive"},
+		"no folder for data":      {[]string{"serve", "--data", ""}, "", 2, "--data: name a folder"},
+		"no program":              {[]string{"run"}, "", 125, "see `preheat run --help`"},
+		"a program that is not":   {[]string{"run", "/nonexistent.py"}, "", 125, "no such file"},
+		"a suffix of no language": {[]string{"run", "a.cobol"}, "", 125, "say which with --language"},
+		"no language for stdin":   {[]string{"run", "-"}, "", 125, "say in which --language"},
+		"collect into nowhere":    {[]string{"run", "--collect", "*", "a.py"}, "", 125, "--collect needs --output"},
+		"an env that is not":      {[]string{"run", "--env", "NO_SUCH", "main_test.py"}, "", 125, "no such variable"},
+		"less memory than works":  {[]string{"run", "--memory", "512k", "--server", "http://127.0.0.1:1", "testdata/exit.py"}, "", 125, "at least 16 MiB"},
+		"no time at all":          {[]string{"run", "--timeout", "0s", "--server", "http://127.0.0.1:1", "testdata/exit.py"}, "", 125, "--timeout must be"},
+		"a server that is none":   {[]string{"run", "--server", "ftp://x", "testdata/exit.py"}, "", 125, "want a URL like"},
+		"a server that is gone":   {[]string{"run", "--server", "http://127.0.0.1:1", "testdata/exit.py"}, "", 125, "connection refused"},
+		"no engine to run on":     {[]string{"run", "testdata/exit.py"}, "DOCKER_HOST=unix:///nonexistent.sock", 125, "make engine"},
 		"no port":                 {[]string{"serve", "--addr", "localhost"}, "", 2, "missing port"},
-		"an unknown language":     {[]string{"images", "build", "cobol"}, "", 2, `unknown language "cobol"; there are node, python`},
+		"an unknown language":     {[]string{"images", "build", "cobol"}, "", 2, `unknown language "cobol"; there are `},
 		"an unknown base":         {[]string{"images", "build", "--base", "arch"}, "", 2, "want auto, registry or debian"},
 		"no engine":               {[]string{"doctor"}, "DOCKER_HOST=unix:///nonexistent.sock", 1, "make engine"},
 		"no engine to serve with": {[]string{"serve", "--addr", "127.0.0.1:0"}, "DOCKER_HOST=unix:///nonexistent.sock", 1, "make engine"},

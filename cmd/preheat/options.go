@@ -1,19 +1,22 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
+	"os"
+	"path/filepath"
 	"time"
-
-	"github.com/spf13/pflag"
 
 	"github.com/preheat/preheat/sandbox"
 )
 
-// options are the flags of serve.
+// options are the flags of serve; other commands have some of them. What they
+// mean stands in flags_serve.go.
 type options struct {
 	addr         string
 	allowRemote  bool
@@ -23,22 +26,37 @@ type options struct {
 	logFormat    string
 	logLevel     string
 
-	languages    []string
-	pool         map[string]int
-	maxSandboxes int
-	launches     int
-	refillDelay  time.Duration
-	queue        int
-	queueTimeout time.Duration
+	data         string
+	history      bool
+	historyRuns  int
+	historyAge   time.Duration
+	historyBytes int64
 
-	runtime     runtimes
-	limits      sandbox.Limits
-	timeout     time.Duration
-	maxTimeout  time.Duration
-	maxCode     int
-	maxBody     int64
-	outputBytes int64
-	floodBytes  int64
+	languages       []string
+	languageFolders string
+	pool            map[string]int
+	maxSandboxes    int
+	launches        int
+	refillDelay     time.Duration
+	queue           int
+	queueTimeout    time.Duration
+
+	runtime runtimes
+	limits  sandbox.Limits
+
+	timeout        time.Duration
+	maxTimeout     time.Duration
+	maxMemory      int64
+	maxCode        int
+	maxBody        int64
+	maxUnpacked    int64
+	outputBytes    int64
+	maxOutputBytes int64
+	floodBytes     int64
+	collectFiles   int
+	collectBytes   int64
+	maxTests       int
+	maxAsync       int
 }
 
 func defaultOptions() *options {
@@ -47,6 +65,11 @@ func defaultOptions() *options {
 		grace:        15 * time.Second,
 		logFormat:    "text",
 		logLevel:     "info",
+		data:         dataFolder(os.Getenv, os.Geteuid()),
+		history:      true,
+		historyRuns:  10_000,
+		historyAge:   7 * 24 * time.Hour,
+		historyBytes: 256 << 20,
 		refillDelay:  50 * time.Millisecond,
 		queue:        32,
 		queueTimeout: 10 * time.Second,
@@ -54,53 +77,51 @@ func defaultOptions() *options {
 		timeout:      10 * time.Second,
 		maxCode:      5000,
 		maxBody:      1 << 20,
+		maxUnpacked:  8 << 20,
 		outputBytes:  64 << 10,
 		floodBytes:   64 << 20,
+		collectFiles: 32,
+		collectBytes: 4 << 20,
+		maxTests:     50,
+		maxAsync:     100,
 	}
 }
 
-func (o *options) register(f *pflag.FlagSet) {
-	f.StringVar(&o.addr, "addr", o.addr, "address to listen on, host:port")
-	f.BoolVar(&o.allowRemote, "allow-remote", false, "listen on an address that other machines reach; whoever reaches it can run code")
-	f.StringSliceVar(&o.allowedHosts, "allowed-hosts", nil, "Host headers to accept beside the loopback names, as name or name:port")
-	f.StringVar(&o.instance, "instance", "", "name of this server among those on the same engine (default: machine and address)")
-	f.DurationVar(&o.grace, "grace", o.grace, "how long runs under way may take to finish after a signal")
-	f.StringVar(&o.logFormat, "log-format", o.logFormat, "text or json")
-	f.StringVar(&o.logLevel, "log-level", o.logLevel, "debug, info, warn or error")
+// dataFolder is where keys and history are unless the operator says otherwise;
+// empty where the user has no home.
+func dataFolder(getenv func(string) string, uid int) string {
+	if uid == 0 {
+		return "/var/lib/preheat"
+	}
+	return inHome(getenv, "XDG_STATE_HOME", ".local/state", "preheat")
+}
 
-	f.StringSliceVar(&o.languages, "languages", nil, "languages to serve (default: all)")
-	f.StringToIntVar(&o.pool, "pool", nil, "warm sandboxes per language, as python=8,node=4; 0 launches on demand (default: each language's own, python=4,node=2)")
-	f.IntVar(&o.maxSandboxes, "max-sandboxes", 0, "sandboxes of all languages that may exist at once (default: twice the pool, and the launches)")
-	f.IntVar(&o.launches, "launches", 0, "launches under way at once (default: the number of processors)")
-	f.DurationVar(&o.refillDelay, "refill-delay", o.refillDelay, "how long after a hand-over the replacement is launched, if the run has not ended before")
-	f.IntVar(&o.queue, "queue", o.queue, "requests that may wait for a sandbox, per language; -1 for none")
-	f.DurationVar(&o.queueTimeout, "queue-timeout", o.queueTimeout, "how long a request may wait for a sandbox")
+// inHome is a folder below the one that a variable names, or below one of the
+// home folder; empty where there is neither.
+func inHome(getenv func(string) string, variable, otherwise string, below ...string) string {
+	base := getenv(variable)
+	if !filepath.IsAbs(base) { // a relative one is to be ignored, says the XDG standard
+		home := getenv("HOME")
+		if home == "" {
+			return ""
+		}
+		base = filepath.Join(home, otherwise)
+	}
+	return filepath.Join(append([]string{base}, below...)...)
+}
 
-	f.Var(&o.runtime, "runtime", "OCI runtime of the sandboxes, such as runsc, or one per language, as python=runsc,node=runc (default: the engine's)")
-	sizeVar(f, &o.limits.MemoryBytes, "memory", "memory and swap of a sandbox")
-	f.Float64Var(&o.limits.CPUs, "cpus", o.limits.CPUs, "processors of a sandbox")
-	f.Int64Var(&o.limits.Pids, "pids", o.limits.Pids, "processes and threads of a sandbox")
-	f.Int64Var(&o.limits.OpenFiles, "open-files", o.limits.OpenFiles, "open files of one process")
-	sizeVar(f, &o.limits.WorkBytes, "work-size", "size of the work folder; counts as memory")
-	f.Int64Var(&o.limits.WorkFiles, "work-files", o.limits.WorkFiles, "files in the work folder")
-	sizeVar(f, &o.limits.ShmBytes, "shm-size", "size of /dev/shm; counts as memory")
-	f.DurationVar(&o.limits.Warmup, "warmup-timeout", o.limits.Warmup, "how long a launch may take")
+func (o *options) keysFile() string    { return filepath.Join(o.data, "keys.json") }
+func (o *options) historyFile() string { return filepath.Join(o.data, "history.db") }
 
-	f.DurationVar(&o.timeout, "timeout", o.timeout, "wall time of a run that names none")
-	f.DurationVar(&o.maxTimeout, "max-timeout", 0, "most that a request may name (default: --timeout)")
-	f.IntVar(&o.maxCode, "max-code", o.maxCode, "characters of the field code")
-	sizeVar(f, &o.maxBody, "max-body", "size of a request's body")
-	sizeVar(f, &o.outputBytes, "output-bytes", "kept of each of stdout and stderr; the rest is thrown away")
-	sizeVar(f, &o.floodBytes, "flood-bytes", "printed in all before a run is ended; 0 for no bound")
+// usageFile keeps what keys have used of a day. Servers that share the file of
+// keys need one each.
+func (o *options) usageFile() string {
+	return filepath.Join(o.data, "usage-"+url.PathEscape(cmp.Or(o.instance, o.addr))+".json")
 }
 
 func (o *options) validate() error {
-	host, _, err := net.SplitHostPort(o.addr)
-	if err != nil {
+	if _, _, err := net.SplitHostPort(o.addr); err != nil {
 		return fmt.Errorf("--addr: %w", err)
-	}
-	if !o.allowRemote && host != "localhost" && !net.ParseIP(host).IsLoopback() {
-		return fmt.Errorf("--addr %s is reachable from other machines, and there are no keys: whoever reaches it can run code; say --allow-remote if that is meant", o.addr)
 	}
 	if o.logFormat != "text" && o.logFormat != "json" {
 		return errors.New("--log-format: want text or json")
@@ -108,13 +129,32 @@ func (o *options) validate() error {
 	if err := new(slog.LevelVar).UnmarshalText([]byte(o.logLevel)); err != nil {
 		return fmt.Errorf("--log-level: %w", err)
 	}
-	if o.maxBody < 1 || o.outputBytes < 1 || o.maxCode < 1 {
-		return errors.New("--max-body, --output-bytes and --max-code must be positive")
+	for name, value := range map[string]int64{
+		"max-body": o.maxBody, "output-bytes": o.outputBytes, "max-code": int64(o.maxCode), "max-unpacked": o.maxUnpacked,
+		"collect-files": int64(o.collectFiles), "collect-bytes": o.collectBytes, "max-tests": int64(o.maxTests), "max-async": int64(o.maxAsync),
+		"history-runs": int64(o.historyRuns), "history-age": int64(o.historyAge), "history-size": o.historyBytes,
+	} {
+		if value < 1 {
+			return fmt.Errorf("--%s must be positive", name)
+		}
 	}
-	if o.floodBytes == 0 {
-		o.floodBytes = -1
+	if err := o.validateData(); err != nil {
+		return err
 	}
 	return o.limits.Validate()
+}
+
+func (o *options) validateData() error {
+	if o.data == "" {
+		return errors.New("--data: name a folder for keys and history; there is no home folder to take")
+	}
+	return nil
+}
+
+// remote reports whether other machines reach the address.
+func (o *options) remote() bool {
+	host, _, _ := net.SplitHostPort(o.addr) // checked by validate
+	return host != "localhost" && !net.ParseIP(host).IsLoopback()
 }
 
 func (o *options) logger(w io.Writer) *slog.Logger {

@@ -66,10 +66,10 @@ func (r *runtimes) name(language string) string {
 // checkRuntimes makes sure that the engine has the runtimes of the languages
 // that are served, and logs which they are and what they are known not to hold.
 func (o *options) checkRuntimes(ctx context.Context, driver *docker.Driver, log *slog.Logger) error {
-	if _, err := selectFolders(slices.Collect(maps.Keys(o.runtime.of))); err != nil {
+	if _, err := selectFolders(o.languageFolders, slices.Collect(maps.Keys(o.runtime.of))); err != nil {
 		return err
 	}
-	folders, err := selectFolders(o.languages)
+	folders, err := selectFolders(o.languageFolders, o.languages)
 	if err != nil {
 		return err
 	}

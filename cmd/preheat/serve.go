@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/docker"
 	"github.com/preheat/preheat/sandbox/docker/images"
+	"github.com/preheat/preheat/sandbox/languages"
 	"github.com/preheat/preheat/web"
 )
 
@@ -31,7 +33,11 @@ func newServe() *cobra.Command {
 Images that are missing or stale are made first. What an earlier server of the
 same instance left behind is removed before the first request. SIGTERM and
 SIGINT stop it: no new runs, those under way may finish within --grace, then
-every sandbox is destroyed. A second signal ends it at once.`,
+every sandbox is destroyed. A second signal ends it at once.
+
+No key is needed until ` + "`preheat keys add`" + ` makes one. Without one, only this machine
+may reach the server, unless --allow-remote says otherwise. Every setting can also
+stand in the environment and in a config file; see ` + "`preheat config --help`" + `.`,
 		Example: `  preheat serve
   preheat serve --pool python=8,node=4 --timeout 5s --memory 256m
   curl -s -X POST http://127.0.0.1:5000/run -H 'Content-Type: application/json' -d '{"code":"print(2 + 2)"}'`,
@@ -43,7 +49,9 @@ every sandbox is destroyed. A second signal ends it at once.`,
 			return serve(cmd.Context(), o, cmd.ErrOrStderr())
 		},
 	}
+	cmd.Flags().SortFlags = false
 	o.register(cmd.Flags())
+	completeFlags(cmd, o)
 	return cmd
 }
 
@@ -55,6 +63,11 @@ func serve(ctx context.Context, o *options, stderr io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	ring, err := o.openKeys(log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, ring.Close()) }()
 	// Bound before anything is reaped: whoever holds the address also holds
 	// the instance's sandboxes.
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", o.addr)
@@ -62,33 +75,22 @@ func serve(ctx context.Context, o *options, stderr io.Writer) (err error) {
 		return fmt.Errorf("%w; --addr takes another address", err)
 	}
 	defer ln.Close()
+	store, err := o.openHistory(log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeHistory(ctx, store)) }()
 	driver, err := docker.New(api, docker.Config{Instance: o.instanceName(ln.Addr()), Logger: log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, driver.Close()) }()
-	engine, err := checkEngine(ctx, driver)
-	if err != nil {
-		return err
-	}
-	log.Info("engine", "version", engine.Version, "api", engine.APIVersion, "cgroup", engine.CgroupVersion)
-	if err := o.checkRuntimes(ctx, driver, log); err != nil {
-		return err
-	}
-	members, err := o.members(ctx, engine, log, stderr)
-	if err != nil {
-		return err
-	}
 	m := metrics.New(version)
-	reaped, err := driver.Reap(ctx)
-	m.Reaped(reaped)
-	if err != nil {
-		return err
+	cfg := o.httpConfig(driver, m, log)
+	if err := cfg.Validate(); err != nil {
+		return usageError{err}
 	}
-	if reaped > 0 {
-		log.Info("removed what an earlier server left", "sandboxes", reaped)
-	}
-	p, err := pool.New(driver, o.poolConfig(members, m.Hooks(), log))
+	p, err := o.newPool(ctx, driver, m, log, stderr)
 	if err != nil {
 		return err
 	}
@@ -97,11 +99,42 @@ func serve(ctx context.Context, o *options, stderr io.Writer) (err error) {
 		log.Info("stopped")
 	}()
 	m.Watch(p.Stats)
-	server, err := httpapi.New(o.httpConfig(p, driver, m, log))
+	m.WatchKeys(ring.Stats)
+	if store != nil {
+		m.WatchHistory(store.Stats)
+	}
+	cfg.Pool, cfg.Keys, cfg.History = p, ring, store
+	server, err := httpapi.New(cfg)
 	if err != nil {
 		return err
 	}
 	return listen(ctx, server, ln, o.grace, log)
+}
+
+// newPool makes sure that the engine can serve, removes what an earlier server
+// left, and starts the pool.
+func (o *options) newPool(ctx context.Context, driver *docker.Driver, m *metrics.Metrics, log *slog.Logger, progress io.Writer) (*pool.Pool, error) {
+	engine, err := checkEngine(ctx, driver)
+	if err != nil {
+		return nil, err
+	}
+	log.Info("engine", "version", engine.Version, "api", engine.APIVersion, "cgroup", engine.CgroupVersion)
+	if err := o.checkRuntimes(ctx, driver, log); err != nil {
+		return nil, err
+	}
+	members, err := o.members(ctx, engine, log, progress)
+	if err != nil {
+		return nil, err
+	}
+	reaped, err := driver.Reap(ctx)
+	m.Reaped(reaped)
+	if err != nil {
+		return nil, err
+	}
+	if reaped > 0 {
+		log.Info("removed what an earlier server left", "sandboxes", reaped)
+	}
+	return pool.New(driver, o.poolConfig(members, m.Hooks(), log))
 }
 
 // listen serves until ctx ends, and then as long as runs need to finish.
@@ -130,7 +163,7 @@ func closePool(ctx context.Context, p *pool.Pool) error {
 
 // members returns the languages with their images and pool sizes.
 func (o *options) members(ctx context.Context, engine sandbox.EngineInfo, log *slog.Logger, progress io.Writer) ([]pool.Member, error) {
-	folders, err := selectFolders(o.languages)
+	folders, err := selectFolders(o.languageFolders, o.languages)
 	if err != nil {
 		return nil, err
 	}
@@ -138,16 +171,9 @@ func (o *options) members(ctx context.Context, engine sandbox.EngineInfo, log *s
 	if err != nil {
 		return nil, err
 	}
-	var members []pool.Member
-	for i, f := range folders {
-		size, ok := o.pool[f.Manifest.Name]
-		if !ok {
-			size = f.Manifest.Pool
-		}
-		members = append(members, pool.Member{Language: language(f, built[i], o.runtime.name(f.Manifest.Name), o.limits), Size: size})
-	}
+	members := o.sized(folders, built)
 	for name := range o.pool {
-		if _, err := selectFolders([]string{name}); err != nil {
+		if _, err := selectFolders(o.languageFolders, []string{name}); err != nil {
 			return nil, err
 		}
 	}
@@ -159,6 +185,19 @@ func (o *options) members(ctx context.Context, engine sandbox.EngineInfo, log *s
 		}
 	}
 	return fitted, nil
+}
+
+// sized returns the languages with the pool sizes that were asked for.
+func (o *options) sized(folders []languages.Folder, found []images.Image) []pool.Member {
+	members := make([]pool.Member, len(folders))
+	for i, f := range folders {
+		size, ok := o.pool[f.Manifest.Name]
+		if !ok {
+			size = f.Manifest.Pool
+		}
+		members[i] = pool.Member{Language: language(f, found[i], o.runtime.name(f.Manifest.Name), o.limits), Size: size}
+	}
+	return members
 }
 
 func (o *options) poolConfig(members []pool.Member, hooks pool.Hooks, log *slog.Logger) pool.Config {
@@ -173,25 +212,32 @@ func (o *options) poolConfig(members []pool.Member, hooks pool.Hooks, log *slog.
 	}
 }
 
-func (o *options) httpConfig(p *pool.Pool, driver *docker.Driver, m *metrics.Metrics, log *slog.Logger) httpapi.Config {
+// httpConfig lacks the pool, the keys and the history.
+func (o *options) httpConfig(driver *docker.Driver, m *metrics.Metrics, log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
-		Pool: p,
 		Check: func(ctx context.Context) error {
 			_, err := driver.Check(ctx)
 			return err
 		},
-		Metrics:      m.Handler(),
-		Page:         web.Mount,
-		Version:      version,
-		Logger:       log,
-		MaxCodeChars: o.maxCode,
-		MaxBodyBytes: int(o.maxBody),
-		OutputBytes:  int(o.outputBytes),
-		FloodBytes:   o.floodBytes,
-		Timeout:      o.timeout,
-		MaxTimeout:   o.maxTimeout,
-		QueueTimeout: o.queueTimeout,
-		AllowedHosts: o.allowedHosts,
+		Metrics:          m.Handler(),
+		Page:             web.Mount,
+		Version:          version,
+		Logger:           log,
+		MaxCodeChars:     o.maxCode,
+		MaxBodyBytes:     int(o.maxBody),
+		MaxUnpackedBytes: o.maxUnpacked,
+		MaxCollectFiles:  o.collectFiles,
+		MaxCollectBytes:  o.collectBytes,
+		MaxTests:         o.maxTests,
+		MaxAsync:         o.maxAsync,
+		OutputBytes:      int(o.outputBytes),
+		MaxOutputBytes:   int(o.maxOutputBytes),
+		FloodBytes:       cmp.Or(o.floodBytes, -1), // zero would be the default
+		Timeout:          o.timeout,
+		MaxTimeout:       o.maxTimeout,
+		MaxMemoryBytes:   o.maxMemory,
+		QueueTimeout:     o.queueTimeout,
+		AllowedHosts:     o.allowedHosts,
 	}
 }
 
