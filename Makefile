@@ -57,13 +57,14 @@ runsc: engine ## give the Engine on this machine gVisor's runsc as a runtime
 testtools: ## make sure that there is what the tests drive: a Chromium, curl, zip
 	@scripts/testtools.sh
 
-.PHONY: bench
-bench: images ## measure warm runs against docker run and docker exec, and refill
-	@go run ./bench
+.PHONY: web
+web: ## bundle the page anew from web/src; make web ARGS=-check only says whether it is up to date
+	@go run ./tools/web $(ARGS)
 
 .PHONY: lint
-lint: $(TOOLS)/golangci-lint ## vet and lint, the rules for imports included
+lint: $(TOOLS)/golangci-lint ## vet and lint, the rules for imports included, and check that the page is bundled
 	@echo "linting"
+	go run ./tools/web -check
 	go vet ./...
 	$(TOOLS)/golangci-lint run
 

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bufio"
 	"bytes"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -123,5 +124,5 @@ func (r *recentRuns) figures(now time.Time) liveAnswer {
 	}
 	slices.Sort(took)
 	at := func(share float64) float64 { return millis(took[int(share*float64(len(took)-1))]) }
-	return liveAnswer{RunsPerSecond: float64(len(took)*10/int(liveWindow.Seconds())) / 10, P50: at(0.5), P99: at(0.99)}
+	return liveAnswer{RunsPerSecond: math.Round(100*float64(len(took))/liveWindow.Seconds()) / 100, P50: at(0.5), P99: at(0.99)}
 }

@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"cmp"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"net"
 	"os"
@@ -12,12 +14,16 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/input"
+	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 
+	"github.com/preheat/preheat/history"
 	"github.com/preheat/preheat/httpapi"
+	"github.com/preheat/preheat/keys"
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox/sandboxtest"
 	"github.com/preheat/preheat/web"
@@ -27,19 +33,39 @@ import (
 // patience bounds what a test does in the browser.
 const patience = 60 * time.Second
 
+// setup is what a server of a test is made of.
+type setup struct {
+	fake    *sandboxtest.Fake
+	queue   int    // of waiting requests; zero is the pool's default
+	output  int    // bytes kept of each stream; zero is 1,000
+	history bool   // keep the runs
+	keys    string // the file of keys; empty asks for none
+}
+
 // serve starts a server with the page on a fake driver and returns its address
 // and what ends it.
-func serve(t *testing.T, fake *sandboxtest.Fake, queue int) (url string, end func()) {
+func serve(t *testing.T, with setup) (url string, end func()) {
 	t.Helper()
+	if with.fake == nil {
+		with.fake = sandboxtest.NewFake(t)
+	}
 	python, node := sandboxtest.FakeLanguage("python"), sandboxtest.FakeLanguage("node")
-	p, err := pool.New(fake, pool.Config{
+	python.Entry, node.Entry = "main.py", "main.js"
+	p, err := pool.New(with.fake, pool.Config{
 		Languages: []pool.Member{{Language: python, Size: 2}, {Language: node, Size: 1}},
-		Queue:     queue,
+		Queue:     with.queue,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := httpapi.New(httpapi.Config{Pool: p, Page: web.Mount, OutputBytes: 1000, QueueTimeout: time.Second})
+	cfg := httpapi.Config{Pool: p, Page: web.Mount, OutputBytes: cmp.Or(with.output, 1000), QueueTimeout: 2 * time.Second, Heartbeat: 100 * time.Millisecond}
+	if with.history {
+		cfg.History = openHistory(t)
+	}
+	if with.keys != "" {
+		cfg.Keys = openKeys(t, with.keys)
+	}
+	s, err := httpapi.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +94,36 @@ func serve(t *testing.T, fake *sandboxtest.Fake, queue int) (url string, end fun
 	return "http://" + ln.Addr().String(), end
 }
 
+func openHistory(t *testing.T) *history.Store {
+	t.Helper()
+	store, err := history.Open(history.Config{Path: filepath.Join(t.TempDir(), "history.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := store.Close(ctx); err != nil {
+			t.Errorf("closing the history: %v", err)
+		}
+	})
+	return store
+}
+
+func openKeys(t *testing.T, path string) *keys.Ring {
+	t.Helper()
+	ring, err := keys.Open(keys.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := ring.Close(); err != nil {
+			t.Errorf("closing the keys: %v", err)
+		}
+	})
+	return ring
+}
+
 // tab is one page in the browser. Its test fails when the page asks another
 // origin for anything, throws, or logs something.
 type tab struct {
@@ -79,6 +135,18 @@ type tab struct {
 }
 
 func open(t *testing.T, browser context.Context, url string) *tab {
+	t.Helper()
+	b := visit(t, browser, url, "/")
+	b.ready()
+	return b
+}
+
+func (b *tab) ready() {
+	b.t.Helper()
+	b.wait(`document.querySelectorAll("#language option").length === 2 && document.querySelectorAll("#tabs [role=tab]").length > 0 && document.querySelector("#pool li") !== null`)
+}
+
+func visit(t *testing.T, browser context.Context, url, path string) *tab {
 	t.Helper()
 	ctx, _ := chromedp.NewContext(browser)
 	b := &tab{t: t, ctx: ctx}
@@ -93,10 +161,9 @@ func open(t *testing.T, browser context.Context, url string) *tab {
 	if err := chromedp.Listen(ctx, func(event any) { b.hear(event, url) }); err != nil {
 		t.Fatal(err)
 	}
-	call(b, log.Enable, cdp.Empty{})
+	call(b, cdplog.Enable, cdp.Empty{})
 	call(b, network.Enable, network.EnableParams{})
-	b.do(chromedp.Navigate(url + "/"))
-	b.wait(`document.querySelectorAll("#language option").length === 2 && document.querySelector("#pool").textContent !== ""`)
+	b.do(chromedp.Navigate(url + path))
 	return b
 }
 
@@ -104,16 +171,16 @@ func (b *tab) hear(event any, url string) {
 	var fault string
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
-		if u := e.Request.URL; !strings.HasPrefix(u, url+"/") && !strings.HasPrefix(u, "data:") {
+		if u := e.Request.URL; !strings.HasPrefix(u, url+"/") && !strings.HasPrefix(u, "data:") && !strings.HasPrefix(u, "blob:"+url+"/") {
 			fault = "the page asked for " + u
 		}
 	case *runtime.EventExceptionThrown:
 		fault = fmt.Sprintf("the page threw: %s %v", e.ExceptionDetails.Text, e.ExceptionDetails.Exception)
 	case *runtime.EventConsoleAPICalled:
 		fault = fmt.Sprintf("the page logged %s: %v", e.Type, e.Args)
-	case *log.EventEntryAdded:
+	case *cdplog.EventEntryAdded:
 		// A refused request is no fault of the page's.
-		if e.Entry.Source != log.EntrySourceNetwork {
+		if e.Entry.Source != cdplog.EntrySourceNetwork {
 			fault = fmt.Sprintf("the browser logged %s: %s", e.Entry.Source, e.Entry.Text)
 		}
 	}
@@ -185,29 +252,77 @@ func (b *tab) reads(selector, want string) {
 
 func (b *tab) shows(selector string, want bool) {
 	b.t.Helper()
-	if visible := eval[bool](b, fmt.Sprintf("document.querySelector(%q).checkVisibility()", selector)); visible != want {
+	if visible := eval[bool](b, fmt.Sprintf("document.querySelector(%q).checkVisibility({ visibilityProperty: true })", selector)); visible != want {
 		b.t.Errorf("%s is visible: %v", selector, visible)
 	}
 }
 
-// enter replaces the program by typing.
+// enter replaces the program by pasting.
 func (b *tab) enter(program string) {
 	b.t.Helper()
-	b.eval(`document.querySelector("#code").select()`)
-	b.do(chromedp.KeyEvent(program))
+	b.eval(editor + `.focus()`)
+	b.do(chromedp.KeyEvent("a", chromedp.KeyModifiers(kb.ModifierCtrl)))
+	b.eval(fmt.Sprintf(`{
+		const clipboardData = new DataTransfer();
+		clipboardData.setData("text/plain", %q);
+		%s.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+	}`, program, editor))
 }
 
 // What JavaScript calls the page's parts.
 const (
-	status = `document.querySelector("#status").textContent`
-	code   = `document.querySelector("#code").value`
+	status  = `document.querySelector("#status").textContent`
+	editor  = `document.querySelector("#editor").shadowRoot.querySelector(".cm-content")`
+	code    = `[...document.querySelector("#editor").shadowRoot.querySelectorAll(".cm-line")].map((l) => l.textContent).join("\n")`
+	log     = `document.querySelector(".log").textContent`
+	settled = status + ` !== "" && !document.body.classList.contains("running")`
 )
+
+// run runs the program and waits for its end.
+func (b *tab) run(program string) {
+	b.t.Helper()
+	b.enter(program)
+	b.click()
+}
 
 func (b *tab) click() {
 	b.t.Helper()
 	b.eval(status + ` = ""`)
-	b.do(chromedp.Click(chromedp.CSS("#run")))
-	b.wait(status + ` !== "" && document.querySelector("#run").textContent === "Run"`)
+	b.press("#run")
+	b.wait(settled)
+}
+
+// press clicks on an element as the user would, where it is.
+func (b *tab) press(selector string) {
+	b.t.Helper()
+	b.do(chromedp.Click(chromedp.CSS(selector)))
+}
+
+// prints waits until the output reads want.
+func (b *tab) prints(want string) {
+	b.t.Helper()
+	b.wait(fmt.Sprintf(`%s === %q`, log, want))
+}
+
+// pressEnter is one event, as from a keyboard. A separate one for the character
+// would be typed even where the page has taken the key for itself.
+var pressEnter = chromedp.KeyEvent(kb.Enter, func(p *input.DispatchKeyEventParams) {
+	switch p.Type {
+	case kb.KeyChar:
+		p.Modifiers = int64(kb.ModifierCtrl) // which chromedp leaves out
+	case kb.KeyDown:
+		p.Type, p.Text = input.DispatchKeyEventTypeKeyDown, "\r"
+	}
+})
+
+// drop drops a file on the editor.
+func (b *tab) drop(name string, content []byte) {
+	b.t.Helper()
+	b.eval(fmt.Sprintf(`{
+		const dataTransfer = new DataTransfer();
+		dataTransfer.items.add(new File([Uint8Array.from(atob(%q), (c) => c.charCodeAt(0))], %q));
+		%s.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true, composed: true }));
+	}`, base64.StdEncoding.EncodeToString(content), name, editor))
 }
 
 // shoot writes a picture to the folder PREHEAT_SCREENSHOTS, if that is set.

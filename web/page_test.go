@@ -3,14 +3,14 @@ package web_test
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/preheat/preheat/keys"
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/sandboxtest"
@@ -25,56 +25,90 @@ func TestPage(t *testing.T) {
 	}{
 		{"runs a program by its button", runsByButton},
 		{"runs a program by keyboard alone", runsByKeyboard},
-		{"tells stderr and failures apart", showsFailure},
-		{"shows markup in output as text", showsMarkupAsText},
-		{"says that output was cut", saysTruncated},
-		{"shows that a program is running", showsRunning},
-		{"gives stdin to the program", givesStdin},
-		{"changes the sample with the language", changesSample},
+		{"gives input, arguments and files to the program", givesInput},
+		{"keeps the text of each language", keepsText},
 		{"counts the characters near the limit", countsCharacters},
+		{"highlights", highlights},
+		{"has tabs for files", hasTabs},
+		{"takes what is dropped", takesDrops},
+		{"tells the streams apart, in order", tellsStreamsApart},
+		{"shows output while the program runs, and stops it", streams},
+		{"shows colours, and nothing else that a terminal would obey", showsColours},
+		{"shows hostile output as text", showsHostileOutput},
+		{"stays usable under a megabyte of output", boundsOutput},
+		{"leads from a traceback to the line", leadsToLine},
+		{"shows images and offers files", showsFiles},
+		{"says where the time went", showsTimes},
+		{"runs test cases", runsCases},
+		{"lists, opens, compares and deletes runs", keepsHistory},
+		{"says that there is no history", saysNoHistory},
+		{"shares a program in the fragment alone", shares},
+		{"tries to break it", triesToBreak},
+		{"shows the pool as it changes, and the place in the queue", showsPool},
 		{"says when the server is busy", saysBusy},
+		{"says when the engine is down", saysEngineDown},
 		{"says when the server is gone", saysGone},
-		{"fits small screens and both colour schemes", fits},
+		{"asks for a key", asksForKey},
+		{"changes to dark and back", changesTheme},
+		{"fits every screen, light and dark, without an accessibility finding", fits},
+		{"describes the API", describesAPI},
 	} {
 		t.Run(tt.name, func(t *testing.T) { tt.test(t, chromium) })
 	}
 }
 
+func describesAPI(t *testing.T, chromium context.Context) {
+	url, _ := serve(t, setup{})
+	b := visit(t, chromium, url, "/docs")
+	b.wait(`document.querySelectorAll(".opblock").length >= 12`)
+	b.eval(`document.querySelector(".opblock-summary-control").click()`)
+	b.wait(`document.querySelector(".opblock-body") !== null`)
+	b.shoot("docs")
+}
+
 func runsByButton(t *testing.T, chromium context.Context) {
-	url, _ := serve(t, sandboxtest.NewFake(t), 0)
+	url, _ := serve(t, setup{})
 	b := open(t, chromium, url)
-	b.shows("#result", false)
-	b.enter("#!fake\nprint 4")
-	b.click()
+	b.run("#!fake\nprint 4")
 	b.reads("#status", "Finished")
-	b.reads("#stdout", "4\n")
-	b.reads("#exit-code", "0")
-	for _, figure := range []string{"#queue", "#run-time", "#total"} {
-		if got := b.text(figure); !strings.HasSuffix(got, " ms") {
-			t.Errorf("%s reads %q", figure, got)
-		}
-	}
-	b.shows("#stderr", false)
+	b.prints("4\n")
+	b.reads("#exit", "exit code 0")
 	b.shows("#truncated", false)
-	b.wait(`document.querySelector("#pool").textContent === "Pool: python 2 of 2 warm · node 1 of 1 warm"`)
+	b.run("#!fake\nexit 0")
+	b.shows("#nothing", true)
+	b.run("#!fake\nrepeat 2000 x")
+	b.prints(strings.Repeat("x", 1000))
+	b.shows("#truncated", true)
+	b.shows("#nothing", false)
 }
 
 func runsByKeyboard(t *testing.T, chromium context.Context) {
-	url, _ := serve(t, sandboxtest.NewFake(t), 0)
+	url, _ := serve(t, setup{})
 	b := open(t, chromium, url)
-	b.do(chromedp.Focus(chromedp.CSS("#language")), chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent("a", chromedp.KeyModifiers(kb.ModifierCtrl)),
-		chromedp.KeyEvent("#!fake\nprint keys"), chromedp.KeyEvent(kb.Enter, chromedp.KeyModifiers(kb.ModifierCtrl)))
-	b.wait(`document.querySelector("#stdout").textContent === "keys\n"`)
+	ctrl := chromedp.KeyModifiers(kb.ModifierCtrl)
+	b.eval(editor + `.focus()`)
+	b.do(chromedp.KeyEvent("a", ctrl), chromedp.KeyEvent(kb.Backspace), chromedp.KeyEvent("#!fake"), pressEnter,
+		chromedp.KeyEvent("print keys"), chromedp.KeyEvent(kb.Enter, ctrl))
+	b.prints("keys\n")
 	if program := eval[string](b, code); program != "#!fake\nprint keys" {
 		t.Errorf("after Ctrl+Enter the program is %q", program)
 	}
-	b.focused("code")
-	b.do(chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Tab))
+	b.focused("editor")
+	b.do(chromedp.KeyEvent(kb.Tab))
+	b.wait(code + ` === "#!fake\n    print keys"`)
+	b.do(chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(kb.ModifierShift)))
+	b.focused("editor")
+	b.do(chromedp.KeyEvent(kb.Escape), chromedp.KeyEvent(kb.Tab))
 	b.focused("run")
+	b.wait(settled)
 	b.eval(status + ` = ""`)
 	b.do(chromedp.KeyEvent(kb.Enter))
 	b.wait(status + ` === "Finished"`)
 	b.focused("run")
+	b.eval(`document.querySelector("#tab-output").focus()`)
+	b.do(chromedp.KeyEvent(kb.ArrowRight))
+	b.focused("tab-history")
+	b.shows("#panel-history", true)
 }
 
 func (b *tab) focused(id string) {
@@ -84,106 +118,51 @@ func (b *tab) focused(id string) {
 	}
 }
 
-func showsFailure(t *testing.T, chromium context.Context) {
-	url, _ := serve(t, sandboxtest.NewFake(t), 0)
+func givesInput(t *testing.T, chromium context.Context) {
+	url, _ := serve(t, setup{})
 	b := open(t, chromium, url)
-	b.enter("#!fake\nprint out\neprint sorry\nexit 3")
-	b.click()
-	b.reads("#status", "Exited with code 3")
-	b.reads("#stdout", "out\n")
-	b.reads("#stderr", "sorry\n")
-	b.reads("#exit-code", "3")
+	b.press("#inputs summary")
+	b.do(chromedp.SendKeys(chromedp.CSS("#stdin"), "typed"), chromedp.SendKeys(chromedp.CSS("#args"), `one "two words" 'it''s' a\ b`))
+	b.run("#!fake\nstdin\nargs")
+	b.prints("typedone\ntwo words\nits\na b\n")
 }
 
-func showsMarkupAsText(t *testing.T, chromium context.Context) {
-	url, _ := serve(t, sandboxtest.NewFake(t), 0)
+func keepsText(t *testing.T, chromium context.Context) {
+	url, _ := serve(t, setup{})
 	b := open(t, chromium, url)
-	const markup = `<img src="https://evil.example/x" onerror="document.title='owned'"><script>1</script>&amp;`
-	b.enter("#!fake\nprint " + markup + "\neprint " + markup)
-	b.click()
-	b.reads("#stdout", markup+"\n")
-	b.reads("#stderr", markup+"\n")
-	if elements := eval[int](b, `document.querySelectorAll("pre *").length`); elements != 0 {
-		t.Errorf("the output became %d elements", elements)
-	}
-}
-
-func saysTruncated(t *testing.T, chromium context.Context) {
-	url, _ := serve(t, sandboxtest.NewFake(t), 0)
-	b := open(t, chromium, url)
-	b.enter("#!fake\nrepeat 2000 x")
-	b.click()
-	b.reads("#stdout", strings.Repeat("x", 1000))
-	b.shows("#truncated", true)
-}
-
-func showsRunning(t *testing.T, chromium context.Context) {
-	fake := sandboxtest.NewFake(t)
-	release := make(chan struct{})
-	var runs atomic.Int32
-	fake.OnRun = func(ctx context.Context, p sandbox.Program, out sandbox.Output) (sandbox.Result, error) {
-		runs.Add(1)
-		<-release
-		return sandboxtest.Interpret(ctx, p, out)
-	}
-	url, _ := serve(t, fake, 0)
-	b := open(t, chromium, url)
-	b.shows("#progress", false)
-	b.do(chromedp.Click(chromedp.CSS("#run")))
-	b.wait(`document.querySelector("#run").getAttribute("aria-disabled") === "true"`)
-	b.reads("#run", "Running…")
-	b.shows("#progress", true)
-	b.do(chromedp.Click(chromedp.CSS("#run")))
-	b.wait(`document.querySelector("#pool").textContent.includes("1 running")`)
-	b.shoot("running")
-	close(release)
-	b.wait(status + ` === "Finished"`)
-	b.shows("#progress", false)
-	if got := runs.Load(); got != 1 {
-		t.Errorf("two clicks made %d runs", got)
-	}
-}
-
-func givesStdin(t *testing.T, chromium context.Context) {
-	url, _ := serve(t, sandboxtest.NewFake(t), 0)
-	b := open(t, chromium, url)
-	b.enter("#!fake\nstdin")
-	b.do(chromedp.Click(chromedp.CSS("summary")), chromedp.SendKeys(chromedp.CSS("#stdin"), "some input"))
-	b.click()
-	b.reads("#stdout", "some input")
-}
-
-func changesSample(t *testing.T, chromium context.Context) {
-	url, _ := serve(t, sandboxtest.NewFake(t), 0)
-	b := open(t, chromium, url)
-	change := func(language string) string {
+	choose := func(language string) string {
 		b.eval(fmt.Sprintf(`{ const l = document.querySelector("#language"); l.value = %q; l.dispatchEvent(new Event("change")) }`, language))
 		return eval[string](b, code)
 	}
-	if got := change("node"); !strings.Contains(got, "console.log") {
+	b.enter("mine")
+	if got := choose("node"); !strings.Contains(got, "console.log") {
 		t.Errorf("the sample for Node is %q", got)
 	}
 	b.click()
-	if got := b.text("#stdout"); !strings.Contains(got, "console.log") {
-		t.Errorf("the fake echoed %q", got)
+	b.wait(log + `.includes("Hello from Node")`)
+	if got := choose("python"); got != "mine" {
+		t.Errorf("back in Python, the program is %q", got)
 	}
-	b.enter("mine")
-	if got := change("python"); got != "mine" {
-		t.Errorf("the user's program was replaced with %q", got)
+	choose("node")
+	b.enter("theirs")
+	b.do(chromedp.Reload())
+	b.ready()
+	if got := eval[string](b, code); got != "theirs" {
+		t.Errorf("after a reload the program is %q", got)
+	}
+	if got := choose("python"); got != "mine" {
+		t.Errorf("after a reload the other program is %q", got)
 	}
 }
 
 func countsCharacters(t *testing.T, chromium context.Context) {
-	url, _ := serve(t, sandboxtest.NewFake(t), 0)
+	url, _ := serve(t, setup{})
 	b := open(t, chromium, url)
-	fill := func(js string) {
-		b.eval(`{ const code = document.querySelector("#code"); code.value = ` + js + `; code.dispatchEvent(new Event("input")) }`)
-	}
-	fill(`"x".repeat(4000)`)
+	b.enter(strings.Repeat("x", 4000))
 	b.reads("#left", "")
-	fill(`"😀".repeat(4990)`)
+	b.enter(strings.Repeat("😀", 4990))
 	b.reads("#left", "10 characters left")
-	fill(`"x".repeat(5002)`)
+	b.enter(strings.Repeat("x", 5002))
 	b.reads("#left", "2 characters too many")
 	b.click()
 	b.reads("#status", "The code has 5002 characters; the limit is 5000.")
@@ -195,44 +174,56 @@ func saysBusy(t *testing.T, chromium context.Context) {
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	url, _ := serve(t, fake, pool.NoQueue)
+	url, _ := serve(t, setup{fake: fake, queue: pool.NoQueue})
 	b := open(t, chromium, url)
 	b.click()
 	if got := b.text("#status"); !strings.HasPrefix(got, "Too many requests are waiting for a sandbox. Try again in ") {
 		t.Errorf("the status reads %q", got)
 	}
-	b.shows("#result", false)
 	b.shoot("refused")
 }
 
+func saysEngineDown(t *testing.T, chromium context.Context) {
+	fake := sandboxtest.NewFake(t)
+	fake.OnLaunch = func(context.Context, sandbox.Language) error { return sandbox.ErrEngine }
+	url, _ := serve(t, setup{fake: fake})
+	b := open(t, chromium, url)
+	b.click()
+	if got := b.text("#status"); !strings.HasPrefix(got, "The container engine does not answer.") {
+		t.Errorf("the status reads %q", got)
+	}
+	b.wait(`document.querySelector("#pool .over") !== null`)
+	b.shoot("engine-down")
+}
+
 func saysGone(t *testing.T, chromium context.Context) {
-	url, end := serve(t, sandboxtest.NewFake(t), 0)
+	url, end := serve(t, setup{})
 	b := open(t, chromium, url)
 	end()
 	b.click()
 	b.reads("#status", "The server cannot be reached.")
-	b.wait(`document.querySelector("#pool").textContent === "Pool: The server cannot be reached."`)
+	b.wait(`document.querySelector("#pool-problem").textContent === "The server cannot be reached."`)
 }
 
-func fits(t *testing.T, chromium context.Context) {
-	for _, look := range []struct {
-		name, scheme string
-		width        int64
-	}{
-		{"light", "light", 1100}, {"dark", "dark", 1100}, {"small-light", "light", 360}, {"small-dark", "dark", 360},
-	} {
-		url, _ := serve(t, sandboxtest.NewFake(t), 0)
-		b := open(t, chromium, url)
-		b.do(chromedp.EmulateViewport(look.width, 800))
-		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: look.scheme}},
-		})
-		b.shoot(look.name + "-start")
-		b.enter("#!fake\nprint Hello\nrepeat 2000 wide-\neprint Traceback (most recent call last):\neprint ValueError: x\nexit 1")
-		b.click()
-		b.shoot(look.name)
-		if eval[bool](b, `document.documentElement.scrollWidth > document.documentElement.clientWidth`) {
-			t.Errorf("at %d pixels the page scrolls sideways", look.width)
-		}
+func asksForKey(t *testing.T, chromium context.Context) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	secret, err := keys.Add(path, "visitor", keys.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _ := serve(t, setup{keys: path})
+	b := visit(t, chromium, url, "/")
+	b.wait(`document.querySelector("#key-words").textContent === "This server asks for a key."`)
+	b.focused("key")
+	b.shoot("key")
+	b.do(chromedp.KeyEvent("wrong"), chromedp.KeyEvent(kb.Enter))
+	b.wait(`document.querySelector("#key-words").textContent === "The server does not know this key."`)
+	b.do(chromedp.SendKeys(chromedp.CSS("#key"), secret), chromedp.KeyEvent(kb.Enter))
+	b.ready()
+	b.shows("#key-form", false)
+	b.run("#!fake\nprint inside")
+	b.prints("inside\n")
+	if kept := eval[bool](b, fmt.Sprintf(`Object.values(localStorage).concat(document.documentElement.outerHTML).some((v) => v.includes(%q))`, secret)); kept {
+		t.Error("the key is kept for longer than the session, or is in the document")
 	}
 }

@@ -31,7 +31,7 @@ func TestThePageRunsProgramsOfBothLanguages(t *testing.T) {
 		}
 		return got
 	}
-	const stdout = `document.querySelector("#stdout").textContent`
+	const stdout = `document.querySelector("#output").textContent`
 
 	do(chromedp.EmulateViewport(900, 760), chromedp.Navigate(s.url+"/"))
 	for _, language := range []string{"node", "python"} {
@@ -41,8 +41,7 @@ func TestThePageRunsProgramsOfBothLanguages(t *testing.T) {
 		text(`{ const l = document.querySelector("#language"); l.value = "` + language + `"; l.dispatchEvent(new Event("change", { bubbles: true })); "" }`)
 		do(chromedp.Click(chromedp.CSS("#run")))
 		eventually(t, "the output of "+language+" is shown", func() bool {
-			got := strings.ToLower(text(stdout))
-			return strings.Contains(got, "hello from "+language) && strings.Contains(got, "2 + 2 = 4")
+			return strings.Contains(strings.ToLower(text(stdout)), "hello from "+language)
 		})
 	}
 	screenshot(t, chromium, "page.png")
