@@ -70,8 +70,9 @@ type Hooks struct {
 	// short.
 	Launched func(language string, took time.Duration, err error)
 
-	// Ran is called after every run.
-	Ran func(language string, result sandbox.Result, err error)
+	// Ran is called after every run, with the time since Acquire granted its
+	// sandbox.
+	Ran func(language string, took time.Duration, result sandbox.Result, err error)
 
 	// Died is called when a sandbox ended while it was warm.
 	Died func(language string)
@@ -135,6 +136,33 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// And returns hooks that call those of h, then those of o.
+func (h Hooks) And(o Hooks) Hooks {
+	h, o = h.withDefaults(), o.withDefaults()
+	return Hooks{
+		Acquired: func(language string, wait time.Duration, err error) {
+			h.Acquired(language, wait, err)
+			o.Acquired(language, wait, err)
+		},
+		Launched: func(language string, took time.Duration, err error) {
+			h.Launched(language, took, err)
+			o.Launched(language, took, err)
+		},
+		Ran: func(language string, took time.Duration, result sandbox.Result, err error) {
+			h.Ran(language, took, result, err)
+			o.Ran(language, took, result, err)
+		},
+		Died: func(language string) {
+			h.Died(language)
+			o.Died(language)
+		},
+		Destroyed: func(language string, took time.Duration, err error) {
+			h.Destroyed(language, took, err)
+			o.Destroyed(language, took, err)
+		},
+	}
+}
+
 func (h Hooks) withDefaults() Hooks {
 	if h.Acquired == nil {
 		h.Acquired = func(string, time.Duration, error) {}
@@ -143,7 +171,7 @@ func (h Hooks) withDefaults() Hooks {
 		h.Launched = func(string, time.Duration, error) {}
 	}
 	if h.Ran == nil {
-		h.Ran = func(string, sandbox.Result, error) {}
+		h.Ran = func(string, time.Duration, sandbox.Result, error) {}
 	}
 	if h.Died == nil {
 		h.Died = func(string) {}

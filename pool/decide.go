@@ -39,6 +39,10 @@ func (d demand) lacks() int {
 	return n
 }
 
+// surplus is how many sandboxes, warm or being launched, are more than the
+// language's size and the requests that wait call for.
+func (d demand) surplus() int { return max(d.warm+d.launching-d.size-d.waiting, 0) }
+
 // plan says which languages to launch a sandbox of now, as indices of ds in the
 // order of the launches. Languages take turns. None takes room that another
 // needs to reach its size, so that one which is flooded, or whose leases are
@@ -96,6 +100,15 @@ func alike(a, b error) bool {
 		return slices.DeleteFunc(strings.Fields(err.Error()), func(w string) bool { return strings.ContainsAny(w, "0123456789") })
 	}
 	return slices.Equal(words(a), words(b))
+}
+
+// average moves an average by a tenth of the way to the latest value; one slow
+// launch must not send every client away for long.
+func average(before, latest time.Duration) time.Duration {
+	if before == 0 {
+		return latest
+	}
+	return before + (latest-before)/10
 }
 
 // retryAfter is what to tell a client that was turned away: when its request

@@ -10,6 +10,22 @@ import (
 	"github.com/preheat/preheat/sandbox"
 )
 
+func TestAnAverageFollowsSlowly(t *testing.T) {
+	pace := average(0, 200*time.Millisecond)
+	if pace != 200*time.Millisecond {
+		t.Errorf("the first makes it %v", pace)
+	}
+	if pace = average(pace, 2200*time.Millisecond); pace != 400*time.Millisecond {
+		t.Errorf("a slow one makes it %v", pace)
+	}
+	for range 100 {
+		pace = average(pace, 200*time.Millisecond)
+	}
+	if pace > 201*time.Millisecond || pace < 200*time.Millisecond {
+		t.Errorf("a hundred of the first make it %v", pace)
+	}
+}
+
 func TestPlan(t *testing.T) {
 	tests := []struct {
 		name     string
@@ -44,6 +60,25 @@ func TestPlan(t *testing.T) {
 				t.Errorf("launches %v, want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestSurplus(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		d    demand
+		want int
+	}{
+		{"none in a full pool", demand{size: 2, warm: 2}, 0},
+		{"none where some are missing", demand{size: 2, warm: 1}, 0},
+		{"warm ones beyond the size", demand{size: 2, warm: 5}, 3},
+		{"launches too", demand{size: 2, warm: 1, launching: 4}, 3},
+		{"not those that requests wait for", demand{size: 1, launching: 4, waiting: 2}, 1},
+		{"leases are no matter", demand{size: 1, warm: 1, leased: 5, held: 5}, 0},
+	} {
+		if got := tt.d.surplus(); got != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		}
 	}
 }
 

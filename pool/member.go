@@ -12,10 +12,10 @@ import (
 // member is a language in the pool.
 type member struct {
 	language sandbox.Language
-	size     int
 
 	// All that follows is guarded by Pool.mu. As long as requests wait, no
 	// living sandbox is warm.
+	size      int
 	warm      []*entry // oldest first
 	leased    map[*entry]struct{}
 	launching int
@@ -27,6 +27,7 @@ type member struct {
 	total     Totals
 	launchErr error         // of the latest launch
 	took      time.Duration // of the latest launch that succeeded
+	pace      time.Duration // of launches lately, on average
 }
 
 // waiter is a request's place in the queue. Whoever takes it out of the queue,
@@ -39,7 +40,7 @@ type entry struct {
 	sandbox.Sandbox
 	member *member
 	warmAt time.Time
-	done   chan struct{} // closed when a lease is over, by whoever calls leave on a leased entry
+	done   chan struct{} // closed when it is given up, by whoever does: its lease, or who calls discard
 
 	// Guarded by Pool.mu.
 	grantedAt time.Time
@@ -92,6 +93,12 @@ func (m *member) leave(e *entry) (wasWarm bool) {
 	return false
 }
 
+// discard gives up a sandbox that no lease has. It needs the lock.
+func (m *member) discard(e *entry) {
+	m.leave(e)
+	close(e.done)
+}
+
 // demand sums the member up for plan, and says after what time it changes by
 // itself: 0 for never. It needs the lock.
 func (m *member) demand(now time.Time, refillDelay time.Duration) (demand, time.Duration) {
@@ -116,6 +123,7 @@ func (m *member) demand(now time.Time, refillDelay time.Duration) (demand, time.
 type Lease struct {
 	pool   *Pool
 	entry  *entry
+	begun  time.Time // when Acquire returned it
 	waited time.Duration
 	closed atomic.Bool
 }
@@ -128,7 +136,7 @@ func (l *Lease) Run(ctx context.Context, p sandbox.Program, out sandbox.Output) 
 		return sandbox.Result{}, sandbox.ErrUsed
 	}
 	result, err := l.entry.Run(ctx, p, out)
-	l.pool.cfg.Hooks.Ran(l.entry.member.language.Name, result, err)
+	l.pool.cfg.Hooks.Ran(l.entry.member.language.Name, time.Since(l.begun), result, err)
 	return result, err
 }
 

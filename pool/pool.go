@@ -2,7 +2,7 @@
 //
 // Make a [Pool] with [New], take a [Lease] with [Pool.Acquire], run one program
 // in it and close it. A lease is single-use: closing it destroys the sandbox,
-// and there is no way to give one back.
+// and there is no way to give one back. [Pool.Resize] changes the sizes meanwhile.
 //
 // Rules. Requests for a language are served first come, first served, with the
 // oldest warm sandbox. A request that gives up never stops a launch. A sandbox
@@ -61,9 +61,13 @@ type Pool struct {
 	// held, nor does anything else that may block happen.
 	mu      sync.Mutex
 	closed  bool
-	turns   uint64    // launches started
-	members []*member // in the configured order; the slice itself never changes
-	left    int       // sandboxes that Close gave up on
+	maxLive int                 // as Config.MaxLive
+	queue   int                 // as Config.Queue
+	turns   uint64              // launches started
+	resized uint64              // turns at the latest Resize: launches from before may be too many
+	members []*member           // in the configured order; the slice itself never changes
+	left    int                 // sandboxes that Close gave up on
+	known   map[string]struct{} // ids of the sandboxes that exist
 }
 
 // New returns a pool that begins to launch at once. The driver stays the
@@ -77,7 +81,9 @@ func New(driver sandbox.Driver, cfg Config) (*Pool, error) {
 		cfg:    cfg.withDefaults(),
 		byName: make(map[string]*member),
 		wake:   make(chan struct{}, 1),
+		known:  make(map[string]struct{}),
 	}
+	p.maxLive, p.queue = p.cfg.MaxLive, p.cfg.Queue
 	p.open, p.shut = context.WithCancel(context.Background())
 	p.patient, p.lose = context.WithCancel(context.Background())
 	for _, m := range cfg.Languages {
@@ -114,7 +120,7 @@ func (p *Pool) Acquire(ctx context.Context, language string) (*Lease, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lease{pool: p, entry: e, waited: waited}, nil
+	return &Lease{pool: p, entry: e, begun: start.Add(waited), waited: waited}, nil
 }
 
 func (p *Pool) acquire(ctx context.Context, m *member) (*entry, error) {
@@ -127,6 +133,9 @@ func (p *Pool) acquire(ctx context.Context, m *member) (*entry, error) {
 		if e == nil {
 			return nil, ErrClosed
 		}
+		p.mu.Lock()
+		m.total.Waits++
+		p.mu.Unlock()
 		return e, nil
 	case <-ctx.Done():
 		return nil, p.giveUp(ctx, m, granted)
@@ -150,9 +159,10 @@ func (p *Pool) request(ctx context.Context, m *member) (*entry, waiter, error) {
 		e := m.warm[i]
 		m.warm = slices.Delete(m.warm, i, i+1)
 		m.grant(e)
+		m.total.Hits++
 		return e, nil, nil
 	}
-	if !mayQueue(len(m.waiters), p.cfg.Queue) {
+	if !mayQueue(len(m.waiters), p.queue) {
 		m.total.RefusedQueueFull++
 		return nil, nil, ErrQueueFull
 	}
@@ -171,8 +181,7 @@ func (p *Pool) giveUp(ctx context.Context, m *member, w waiter) error {
 		m.waiters = slices.Delete(m.waiters, i, i+1)
 	} else if e := <-w; e != nil {
 		if p.closed || !e.alive() {
-			m.leave(e)
-			close(e.done)
+			m.discard(e)
 		} else {
 			delete(m.leased, e)
 			m.offer(e)
@@ -231,12 +240,13 @@ func (p *Pool) launchDue() time.Duration {
 			next = due
 		}
 	}
-	for _, i := range plan(demands, p.cfg.MaxLive, p.cfg.Launches) {
+	for _, i := range plan(demands, p.maxLive, p.cfg.Launches) {
 		m := p.members[i]
 		p.turns++
 		m.turn = p.turns
 		m.launching++
-		p.goroutines.Go(func() { p.tend(m) })
+		turn := p.turns
+		p.goroutines.Go(func() { p.tend(m, turn) })
 	}
 	return next
 }

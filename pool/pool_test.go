@@ -388,18 +388,20 @@ func TestHooksSeeWhatHappens(t *testing.T) {
 			seen = append(seen, fmt.Sprintf(format, args...))
 		}
 		p := start(t, fake, pool.Config{Languages: members(0), Hooks: pool.Hooks{
-			Acquired:  func(l string, wait time.Duration, err error) { note("acquired %s %v %v", l, wait, err) },
-			Launched:  func(l string, took time.Duration, err error) { note("launched %s %v %v", l, took, err) },
-			Ran:       func(l string, r sandbox.Result, err error) { note("ran %s %s %v", l, r.Status, err) },
+			Acquired: func(l string, wait time.Duration, err error) { note("acquired %s %v %v", l, wait, err) },
+			Launched: func(l string, took time.Duration, err error) { note("launched %s %v %v", l, took, err) },
+			Ran: func(l string, took time.Duration, r sandbox.Result, err error) {
+				note("ran %s %s %s %v", l, took, r.Status, err)
+			},
 			Destroyed: func(l string, took time.Duration, err error) { note("destroyed %s %v %v", l, took, err) },
 		}})
 		lease := acquire(t, p, "python")
-		synctest.Wait()
+		time.Sleep(time.Second) // of the hand-over
 		_, _ = lease.Run(t.Context(), program(""), &sandbox.Capture{})
 		lease.Close()
 		synctest.Wait()
 		slices.Sort(seen[:2]) // these two are not ordered
-		want := []string{"acquired python 100ms <nil>", "launched python 100ms <nil>", "ran python ok <nil>", "destroyed python 0s <nil>"}
+		want := []string{"acquired python 100ms <nil>", "launched python 100ms <nil>", "ran python 1s ok <nil>", "destroyed python 0s <nil>"}
 		if !slices.Equal(seen, want) {
 			t.Errorf("seen %q, want %q", seen, want)
 		}

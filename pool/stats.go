@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Stats is a snapshot of a pool.
 type Stats struct {
@@ -29,6 +33,8 @@ type LanguageStats struct {
 
 // Totals count what happened since the pool was made.
 type Totals struct {
+	Hits             uint64 // requests that found a warm sandbox
+	Waits            uint64 // requests that waited for theirs
 	Launched         uint64 // sandboxes that became warm
 	LaunchFailures   uint64
 	RefusedQueueFull uint64 // requests that got ErrQueueFull
@@ -43,7 +49,7 @@ type Totals struct {
 func (p *Pool) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	s := Stats{MaxLive: p.cfg.MaxLive, Languages: make([]LanguageStats, len(p.members))}
+	s := Stats{MaxLive: p.maxLive, Languages: make([]LanguageStats, len(p.members))}
 	for i, m := range p.members {
 		s.Languages[i] = LanguageStats{
 			Language: m.language.Name, Size: m.size,
@@ -52,6 +58,14 @@ func (p *Pool) Stats() Stats {
 		}
 	}
 	return s
+}
+
+// Sandboxes returns the ids of the sandboxes that were launched and are not
+// destroyed, in no order.
+func (p *Pool) Sandboxes() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Collect(maps.Keys(p.known))
 }
 
 // Ready reports whether the pool is open and can serve every language that it
@@ -78,5 +92,5 @@ func (p *Pool) RetryAfter(language string) time.Duration {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return retryAfter(len(m.waiters), p.cfg.Launches, m.took, max(time.Until(m.restUntil), 0))
+	return retryAfter(len(m.waiters), p.cfg.Launches, m.pace, max(time.Until(m.restUntil), 0))
 }

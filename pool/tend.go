@@ -7,10 +7,10 @@ import (
 )
 
 // tend is the life of one sandbox: it is launched, is warm, is perhaps leased,
-// and is destroyed. Its launch has been counted.
-func (p *Pool) tend(m *member) {
+// and is destroyed. Its launch has been counted, as the turn-th.
+func (p *Pool) tend(m *member, turn uint64) {
 	defer p.changed()
-	e := p.launch(m)
+	e := p.launch(m, turn)
 	if e == nil {
 		return
 	}
@@ -18,8 +18,9 @@ func (p *Pool) tend(m *member) {
 	p.destroy(e)
 }
 
-// launch makes a sandbox and offers it. It returns nil when there is none.
-func (p *Pool) launch(m *member) *entry {
+// launch makes a sandbox and offers it, unless the language became smaller
+// meanwhile. It returns nil when there is none.
+func (p *Pool) launch(m *member, turn uint64) *entry {
 	ctx := p.open
 	if m.language.Limits.Warmup > 0 {
 		var cancel context.CancelFunc
@@ -36,11 +37,18 @@ func (p *Pool) launch(m *member) *entry {
 
 	e := &entry{Sandbox: sb, member: m, warmAt: time.Now(), done: make(chan struct{})}
 	p.mu.Lock()
+	d, _ := m.demand(e.warmAt, p.cfg.RefillDelay)
 	m.launching--
+	p.known[e.ID()] = struct{}{}
 	failures := m.failures
 	m.failures, m.restUntil, m.launchErr, m.took = 0, time.Time{}, nil, took
+	m.pace = average(m.pace, took)
 	m.total.Launched++
-	m.offer(e)
+	if turn <= p.resized && d.surplus() > 0 {
+		m.discard(e)
+	} else {
+		m.offer(e)
+	}
 	p.mu.Unlock()
 	p.changed()
 	p.cfg.Hooks.Launched(m.language.Name, took, nil)
@@ -134,6 +142,7 @@ func (p *Pool) destroy(e *entry) {
 	m.leaving--
 	if destroyed {
 		m.total.Destroyed++
+		delete(p.known, e.ID())
 	} else {
 		p.left++
 	}
