@@ -20,6 +20,11 @@ import (
 // fakeEngine answers the Engine's API with handle, and returns a driver on it.
 func fakeEngine(t *testing.T, handle http.HandlerFunc) *Driver {
 	t.Helper()
+	return observedEngine(t, nil, handle)
+}
+
+func observedEngine(t *testing.T, observe Observe, handle http.HandlerFunc) *Driver {
+	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasSuffix(r.URL.Path, "/events") {
 			<-r.Context().Done()
@@ -33,7 +38,7 @@ func fakeEngine(t *testing.T, handle http.HandlerFunc) *Driver {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := New(api, Config{Instance: "fake"})
+	d, err := New(api, Config{Instance: "fake", Observe: observe})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,7 +55,8 @@ type Config struct {
 	// the same after a restart and must not be shared.
 	Instance string
 
-	Logger *slog.Logger
+	Observe Observe // may be nil
+	Logger  *slog.Logger
 }
 
 // Driver launches sandboxes on one Engine.
@@ -92,6 +93,11 @@ func New(api *client.Client, cfg Config) (*Driver, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Observe == nil {
+		cfg.Observe = func(string, time.Duration, bool) {}
+	} else if err := cfg.Observe.watch(api); err != nil {
+		return nil, fmt.Errorf("docker: %w", err)
 	}
 	d := &Driver{cfg: cfg, api: api, live: make(map[string]*Sandbox)}
 	d.life, d.end = context.WithCancel(context.Background())
@@ -139,6 +145,9 @@ func (d *Driver) Launch(ctx context.Context, lang sandbox.Language) (sandbox.San
 	s := &Sandbox{driver: d, lang: lang, name: containerName(lang.Name), oom: make(chan struct{})}
 	config, host := profile(lang, d.cfg.Instance, d.nextUID())
 	if err := s.launch(ctx, config, host); err != nil {
+		if ctx.Err() != nil {
+			err = &launchError{err, reasonNotWarm}
+		}
 		d.discard(ctx, s.name)
 		return nil, err
 	}
@@ -170,29 +179,32 @@ func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *co
 	defer cancel()
 	created, err := d.api.ContainerCreate(whole, config, host, nil, nil, s.name)
 	if errdefs.IsNotFound(err) {
-		return fmt.Errorf("docker: the image %s is missing; make it with `preheat images build`: %w", config.Image, err)
+		err = fmt.Errorf("docker: the image %s is missing; make it with `preheat images build`: %w", config.Image, err)
+		return &launchError{err, reasonImageMissing}
 	}
 	if err != nil {
-		return wrap("create a container", explainFilter(err))
+		return &launchError{wrap("create a container", explainFilter(err)), reasonRefused}
 	}
 	s.id = created.ID
 	if err := context.Cause(ctx); err != nil {
 		return err
 	}
+	done := d.cfg.Observe.call(attach)
 	attached, err := d.api.ContainerAttach(ctx, s.id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	done(err)
 	if err != nil {
-		return wrap("attach to a container", err)
+		return &launchError{wrap("attach to a container", err), reasonRefused}
 	}
 	stream := newStream(attached)
 	if err := d.api.ContainerStart(ctx, s.id, container.StartOptions{}); err != nil {
 		stream.Close()
-		return wrap("start a container", explainFilter(err))
+		return &launchError{wrap("start a container", explainFilter(err)), reasonRefused}
 	}
 	if s.conn, err = agent.Handshake(ctx, s.lang, rand.Text(), stream); err != nil {
 		if said := stream.diagnostics(); said != "" {
 			err = fmt.Errorf("%w; it said: %s", err, said)
 		}
-		return err
+		return &launchError{err, reasonNotWarm}
 	}
 	d.mu.Lock()
 	d.live[s.id] = s

@@ -3,6 +3,7 @@ package enginetest
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/docker/docker/api/types/container"
@@ -35,6 +36,24 @@ func Language(t testing.TB, cli *client.Client, name string) sandbox.Language {
 		Image: ref, Command: m.Command, Env: m.Env, OnDemand: m.OnDemand, Collect: m.Collect,
 		Limits: sandbox.DefaultLimits(),
 	}
+}
+
+// Create makes a container of an instance that no driver knows, and that is not
+// started. It is removed by remove, and at the test's end.
+func Create(t testing.TB, cli *client.Client, image, instance string) (id string, remove func()) {
+	t.Helper()
+	made, err := cli.ContainerCreate(t.Context(), &container.Config{
+		Image: image, Cmd: []string{"true"}, Labels: map[string]string{"preheat.instance": instance}}, nil, nil, nil, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove = sync.OnceFunc(func() {
+		if err := cli.ContainerRemove(context.WithoutCancel(t.Context()), made.ID, container.RemoveOptions{Force: true}); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(remove)
+	return made.ID, remove
 }
 
 // Containers returns the names of an instance's containers, dead or alive.
