@@ -26,6 +26,7 @@ func newCollector(stats func() pool.Stats) *collector {
 		return prometheus.NewDesc("preheat_"+name, help, labels, nil)
 	}
 	sandboxes := desc("sandboxes", "Sandboxes that exist, by what they are doing.", "language", "state")
+	acquires := desc("acquires_total", "Requests that got a sandbox, by whether one was warm or they had to wait.", "language", "outcome")
 	rejections := desc("rejections_total", "Requests that got no sandbox, by reason.", "language", "reason")
 	gauge := func(d *prometheus.Desc, label string, value func(pool.LanguageStats) int) series {
 		return series{d, prometheus.GaugeValue, label, func(l pool.LanguageStats) float64 { return float64(value(l)) }}
@@ -45,13 +46,13 @@ func newCollector(stats func() pool.Stats) *collector {
 				func(l pool.LanguageStats) int { return l.Size }),
 			gauge(desc("waiting_requests", "Requests that wait for a sandbox.", "language"), "",
 				func(l pool.LanguageStats) int { return l.Waiting }),
+			counter(acquires, "hit", func(l pool.LanguageStats) uint64 { return l.Hits }),
+			counter(acquires, "wait", func(l pool.LanguageStats) uint64 { return l.Waits }),
 			counter(rejections, "queue_full", func(l pool.LanguageStats) uint64 { return l.RefusedQueueFull }),
 			counter(rejections, "no_sandbox", func(l pool.LanguageStats) uint64 { return l.RefusedNoSandbox }),
 			counter(rejections, "draining", func(l pool.LanguageStats) uint64 { return l.RefusedClosed }),
 			counter(desc("launches_total", "Sandboxes that became warm.", "language"), "",
 				func(l pool.LanguageStats) uint64 { return l.Launched }),
-			counter(desc("launch_failures_total", "Launches that failed.", "language"), "",
-				func(l pool.LanguageStats) uint64 { return l.LaunchFailures }),
 			counter(desc("idle_deaths_total", "Sandboxes that ended while they were warm.", "language"), "",
 				func(l pool.LanguageStats) uint64 { return l.Died }),
 			counter(desc("destroy_failures_total", "Attempts to destroy a sandbox that failed.", "language"), "",

@@ -19,11 +19,22 @@ import (
 	"github.com/preheat/preheat/sandbox/sandboxtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m,
+		// fasthttp's own: one notices its server's end within 10 s, one lives
+		// as long as the process.
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.(*workerPool).Start.func2"),
+		goleak.IgnoreAnyFunction("github.com/valyala/fasthttp.updateServerDate.func1"))
+}
 
 var update = flag.Bool("update", false, "write the golden file")
 
 var errBroken = errors.New("broken")
+
+var driver = Driver{
+	Operations: []string{"create", "remove"}, LaunchReasons: []string{"broken", "other"},
+	LaunchReason: func(err error) string { return err.Error() },
+}
 
 // poolStats has a different figure in every field.
 func poolStats() pool.Stats {
@@ -31,7 +42,7 @@ func poolStats() pool.Stats {
 		{
 			Language: "python", Size: 4, Warm: 3, Leased: 2, Launching: 1, Destroying: 5, Waiting: 6,
 			Totals: pool.Totals{
-				Launched: 100, LaunchFailures: 7, RefusedQueueFull: 8, RefusedNoSandbox: 9, RefusedClosed: 10,
+				Hits: 101, Waits: 7, Launched: 100, RefusedQueueFull: 8, RefusedNoSandbox: 9, RefusedClosed: 10,
 				Died: 11, Destroyed: 89, DestroyFailures: 12,
 			},
 		},
@@ -41,7 +52,7 @@ func poolStats() pool.Stats {
 
 // used returns metrics in which everything has happened.
 func used() *Metrics {
-	m := New("1.2.3")
+	m := New("1.2.3", driver)
 	m.Watch(poolStats)
 	m.WatchKeys(func() keys.Stats {
 		return keys.Stats{Unknown: 31, Keys: []keys.KeyStats{
@@ -61,11 +72,18 @@ func used() *Metrics {
 		h.Launched("python", 300*time.Millisecond, err)
 		h.Destroyed("python", 80*time.Millisecond, err)
 	}
-	h.Ran("python", sandbox.Result{Status: sandbox.OK, Duration: 4 * time.Millisecond}, nil)
-	h.Ran("python", sandbox.Result{Status: sandbox.OK, Duration: 6 * time.Millisecond}, nil)
-	h.Ran("python", sandbox.Result{Status: sandbox.OutOfMemory, Duration: time.Second}, nil)
-	h.Ran("node", sandbox.Result{Status: sandbox.Timeout, Duration: 10 * time.Second}, nil)
-	h.Ran("node", sandbox.Result{}, sandbox.ErrDead)
+	h.Ran("python", 5*time.Millisecond, sandbox.Result{Status: sandbox.OK, Duration: 3 * time.Millisecond, Resized: time.Millisecond,
+		Usage: sandbox.Usage{CPU: 2 * time.Millisecond, MemoryBytes: 9 << 20}}, nil)
+	h.Ran("python", 5*time.Millisecond, sandbox.Result{Status: sandbox.OK, Duration: 6 * time.Millisecond}, nil)
+	h.Ran("python", 5*time.Millisecond, sandbox.Result{Status: sandbox.OutOfMemory, Duration: time.Second}, nil)
+	h.Ran("node", 5*time.Millisecond, sandbox.Result{Status: sandbox.Timeout, Duration: 10 * time.Second}, nil)
+	h.Ran("node", 5*time.Millisecond, sandbox.Result{}, sandbox.ErrDead)
+	m.Answered("/run", "POST", 200, 7*time.Millisecond)
+	m.Answered("other", "GET", 404, time.Millisecond)
+	m.Called("create", 20*time.Millisecond, false)
+	m.Called("create", time.Second, true)
+	m.Audited(3, nil)
+	m.Audited(0, errBroken)
 	return m
 }
 
@@ -94,6 +112,27 @@ func TestEverySeriesIsAsTheGoldenFileSays(t *testing.T) {
 	}
 }
 
+func TestHistogramsAreClassicAndNative(t *testing.T) {
+	families, err := used().registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, f := range families {
+		for _, metric := range f.Metric {
+			if h := metric.Histogram; h != nil && strings.HasPrefix(f.GetName(), "preheat_") {
+				seen++
+				if len(h.Bucket) == 0 || h.Schema == nil || h.GetZeroThreshold() == 0 {
+					t.Errorf("%s has %d classic buckets and the schema %v", f.GetName(), len(h.Bucket), h.Schema)
+				}
+			}
+		}
+	}
+	if seen < 9 {
+		t.Errorf("there are %d histograms", seen)
+	}
+}
+
 func TestNamesAndHelpsKeepToTheConventions(t *testing.T) {
 	problems, err := testutil.GatherAndLint(used().registry)
 	if err != nil {
@@ -106,7 +145,7 @@ func TestNamesAndHelpsKeepToTheConventions(t *testing.T) {
 
 func TestTheProcessAndTheRuntimeAreShown(t *testing.T) {
 	for _, name := range []string{"go_goroutines", "process_open_fds"} {
-		if n, err := testutil.GatherAndCount(New("").registry, name); n != 1 || err != nil {
+		if n, err := testutil.GatherAndCount(New("", driver).registry, name); n != 1 || err != nil {
 			t.Errorf("%s: %d series and %v, want one", name, n, err)
 		}
 	}
@@ -115,9 +154,10 @@ func TestTheProcessAndTheRuntimeAreShown(t *testing.T) {
 // The counters of a pool that has done nothing are there, so that their first
 // increase is seen.
 func TestCountersBeginAtZero(t *testing.T) {
-	m := New("")
+	m := New("", driver)
 	m.Watch(poolStats)
-	for name, want := range map[string]int{"preheat_runs_total": 2 * len(sandbox.Statuses), "preheat_run_failures_total": 2, "preheat_reaped_sandboxes_total": 1} {
+	for name, want := range map[string]int{"preheat_runs_total": 2 * len(sandbox.Statuses), "preheat_run_failures_total": 2, "preheat_reaped_sandboxes_total": 1,
+		"preheat_launch_failures_total": 2 * len(driver.LaunchReasons), "preheat_engine_request_errors_total": len(driver.Operations), "preheat_acquires_total": 4, "preheat_leaked_sandboxes": 1} {
 		if n, err := testutil.GatherAndCount(m.registry, name); n != want || err != nil {
 			t.Errorf("%s: %d series and %v, want %d", name, n, err, want)
 		}
@@ -125,7 +165,7 @@ func TestCountersBeginAtZero(t *testing.T) {
 }
 
 func TestARealPoolIsObserved(t *testing.T) {
-	m := New("")
+	m := New("", driver)
 	p, err := pool.New(sandboxtest.NewFake(t), pool.Config{
 		Languages: []pool.Member{{Language: sandboxtest.FakeLanguage("python"), Size: 1}}, Hooks: m.Hooks(),
 	})
