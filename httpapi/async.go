@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -68,26 +67,6 @@ func (s *Server) startRun(c *fiber.Ctx) error {
 	}
 	c.Set(fiber.HeaderLocation, "/runs/"+t.id)
 	return writeJSON(c, fiber.StatusAccepted, asyncAnswer{ID: t.id, State: queued, Created: t.arrived.UTC()})
-}
-
-// executePatiently is execute, but asks again for so long while there is no
-// sandbox.
-func (s *Server) executePatiently(ctx context.Context, t task, w watcher, patience time.Duration) (runAnswer, error) {
-	begin := time.Now()
-	for {
-		answer, err := s.execute(ctx, t, w)
-		e, ok := errors.AsType[*Error](err)
-		if !ok || e.Code != CodeQueueFull && e.Code != CodeNoSandbox || time.Since(begin) > patience {
-			return answer, err
-		}
-		select {
-		case <-time.After(max(e.RetryAfter, 100*time.Millisecond)):
-		case <-ctx.Done():
-			return answer, err
-		case <-s.life.Done():
-			return answer, errDraining
-		}
-	}
 }
 
 // asyncRuns are the runs that nobody waits for: those that have not ended, and

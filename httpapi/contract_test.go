@@ -25,11 +25,18 @@ type contract struct {
 	mu sync.Mutex // guards the compiler, which compiles on demand
 }
 
+// contracts are those there have been, by description: most servers of the tests
+// have the same.
+var contracts sync.Map
+
 func newContract(t *testing.T, s *Server) *contract {
 	t.Helper()
 	description, err := describe("test", s.bounds, s.routes())
 	if err != nil {
 		t.Fatal(err)
+	}
+	if known, ok := contracts.Load(string(description)); ok {
+		return known.(*contract)
 	}
 	document, err := jsonschema.UnmarshalJSON(strings.NewReader(string(description)))
 	if err != nil {
@@ -44,6 +51,7 @@ func newContract(t *testing.T, s *Server) *contract {
 	for path := range c.document["paths"].(map[string]any) {
 		c.paths[path] = regexp.MustCompile("^" + regexp.MustCompile(`\\\{\w+\\\}`).ReplaceAllString(regexp.QuoteMeta(path), `[^/]+`) + "$")
 	}
+	contracts.Store(string(description), c)
 	return c
 }
 

@@ -15,12 +15,13 @@ const maxAttempts = 3
 
 // task is one accepted program on its way.
 type task struct {
-	id       string // of the run; unique
-	arrived  time.Time
-	caller   caller
-	request  request
-	language sandbox.Language
-	program  sandbox.Program
+	id        string // of the run; unique
+	requestID string // of the request that asked for it
+	arrived   time.Time
+	caller    caller
+	request   request
+	language  sandbox.Language
+	program   sandbox.Program
 }
 
 // watcher is told of a run while it goes on. The calls are serial; no call may
@@ -34,14 +35,44 @@ type watcher interface {
 // execute runs t in the first warm sandbox that takes it and returns the answer,
 // or an error when nothing is known of the program: preheat or the engine
 // failed, or ctx ended. w may be nil.
-func (s *Server) execute(ctx context.Context, t task, w watcher) (answer runAnswer, err error) {
+func (s *Server) execute(ctx context.Context, t task, w watcher) (runAnswer, error) {
+	return s.executePatiently(ctx, t, w, 0)
+}
+
+// executePatiently is execute, but asks again for so long while there is no
+// sandbox.
+func (s *Server) executePatiently(ctx context.Context, t task, w watcher, patience time.Duration) (answer runAnswer, err error) {
+	r := &ran{}
 	defer func() {
-		if r := recover(); r != nil {
-			err = panicked(r)
+		if p := recover(); p != nil {
+			err = panicked(p)
 		}
+		s.report(ctx, t, r, err)
 	}()
+	begin := time.Now()
+	for {
+		r, err = s.executeOnce(ctx, t, w)
+		if err == nil {
+			return newRunAnswer(t, r), nil
+		}
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.Code != CodeQueueFull && e.Code != CodeNoSandbox || time.Since(begin) >= patience {
+			return answer, err
+		}
+		select {
+		case <-time.After(max(e.RetryAfter, 100*time.Millisecond)):
+		case <-ctx.Done():
+			return answer, err
+		case <-s.life.Done():
+			return answer, errDraining
+		}
+	}
+}
+
+// executeOnce tells of the last sandbox that it tried, also with an error.
+func (s *Server) executeOnce(ctx context.Context, t task, w watcher) (*ran, error) {
 	if s.life.Err() != nil { // what follows learns of it a moment later
-		return runAnswer{}, errDraining
+		return &ran{}, errDraining
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -52,15 +83,15 @@ func (s *Server) execute(ctx context.Context, t task, w watcher) (answer runAnsw
 	for attempt := 1; ; attempt++ {
 		run, err := s.attempt(ctx, queue, t, w)
 		waited += run.waited
+		run.waited = waited
 		switch {
 		case err == nil:
-			run.waited = waited
 			s.recent.add(run.result.Duration)
-			return newRunAnswer(t, run), nil
+			return run, nil
 		case context.Cause(s.life) != nil:
-			return runAnswer{}, errors.Join(errDraining, err)
+			return run, errors.Join(errDraining, err)
 		case !errors.Is(err, sandbox.ErrDead) || attempt == maxAttempts:
-			return runAnswer{}, s.failed(t.language.Name, err)
+			return run, s.failed(t.language.Name, err)
 		}
 	}
 }
@@ -70,6 +101,8 @@ type ran struct {
 	result sandbox.Result
 	output sandbox.Capture
 	waited time.Duration
+	leased time.Time // when the sandbox was granted
+	ended  time.Time // when the run was over
 }
 
 func (s *Server) attempt(ctx, queue context.Context, t task, w watcher) (*ran, error) {
@@ -83,7 +116,7 @@ func (s *Server) attempt(ctx, queue context.Context, t task, w watcher) (*ran, e
 		return &ran{}, err
 	}
 	defer lease.Close()
-	r := &ran{waited: lease.Waited()}
+	r := &ran{waited: lease.Waited(), leased: time.Now()}
 	var out sandbox.Output = &r.output
 	if w != nil {
 		w.started(r.waited)
@@ -92,6 +125,7 @@ func (s *Server) attempt(ctx, queue context.Context, t task, w watcher) (*ran, e
 	ctx, cancel := context.WithTimeout(ctx, t.program.Timeout+s.cfg.Grace)
 	defer cancel()
 	r.result, err = lease.Run(ctx, t.program, out)
+	r.ended = time.Now()
 	return r, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/adaptor"
@@ -28,7 +29,7 @@ func (s *Server) newApp() (*fiber.App, error) {
 		DisableStartupMessage:        true,
 		DisablePreParseMultipartForm: true,
 	})
-	app.Use(s.recovered, s.guarded)
+	app.Use(s.observed, s.recovered, s.guarded)
 	rows := s.routes()
 	description, err := describe(s.cfg.Version, s.bounds, rows)
 	if err != nil {
@@ -136,7 +137,11 @@ func (s *Server) knownMethods(app *fiber.App, next fasthttp.RequestHandler) fast
 		}
 		c := app.AcquireCtx(ctx)
 		defer app.ReleaseCtx(c)
+		begin := time.Now()
 		_ = s.writeError(c, refuse(CodeMethodNotAllowed, "This server does not know this method"))
+		if s.cfg.Hooks.Answered != nil {
+			s.cfg.Hooks.Answered(otherRoute, "other", c.Response().StatusCode(), time.Since(begin))
+		}
 	}
 }
 

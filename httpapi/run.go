@@ -41,7 +41,7 @@ func (s *Server) accept(c *fiber.Ctx) (task, error) {
 }
 
 func (s *Server) newTask(c *fiber.Ctx) task {
-	return task{id: runID(c), arrived: time.Now(), caller: callerOf(c)}
+	return task{id: runID(c), requestID: requestID(c), arrived: time.Now(), caller: callerOf(c)}
 }
 
 // readRequest takes JSON, or a form with files.

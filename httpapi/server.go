@@ -43,6 +43,8 @@ type Config struct {
 	Keys    *keys.Ring                  // who may use it; nil: everybody
 	History *history.Store              // keeps the runs; nil: nothing does
 	Logger  *slog.Logger                // nil: logs nothing
+	RunLog  bool                        // logs a line for every run
+	Hooks   Hooks                       // observe it
 
 	MaxCodeChars int   // characters of the field code; 5,000
 	MaxBodyBytes int   // bytes of a request's body; 1 MiB
@@ -164,8 +166,9 @@ type Server struct {
 
 	life      context.Context // of every run; ended by Shutdown
 	end       context.CancelCauseFunc
-	draining  atomic.Bool
-	checkHost bool // written before the first request
+	leaving   atomic.Bool // /readyz says draining
+	draining  atomic.Bool // new work is refused
+	checkHost bool        // written before the first request
 
 	mu       sync.Mutex // guards listener
 	listener *listener
@@ -221,6 +224,10 @@ func (s *Server) start(ln *listener) bool {
 	s.checkHost = s.checkHost || isLoopback(ln.Addr())
 	return true
 }
+
+// Drain makes /readyz say [CodeDraining], so that balancers send no more. Runs
+// are still taken, until Shutdown.
+func (s *Server) Drain() { s.leaving.Store(true) }
 
 // Shutdown refuses new work with [CodeDraining] and waits for the requests in
 // flight. When ctx ends first, it ends their runs, gives the answers a moment

@@ -72,6 +72,16 @@ func TestShutdownCutsRunsOffWhenItsTimeIsUp(t *testing.T) {
 	client.Wait()
 }
 
+func TestAServerThatIsToLeaveSaysSoAndStillRuns(t *testing.T) {
+	ts := start(t, sandboxtest.NewFake(t), Config{})
+	if r := ts.do("GET", "/readyz", ""); r.status != 200 {
+		t.Fatalf("/readyz is %d", r.status)
+	}
+	ts.Drain()
+	ts.do("GET", "/readyz", "").refused(t, CodeDraining)
+	ts.run(`{"code":"1"}`).ran(t)
+}
+
 func TestADrainingServerRefusesNewWork(t *testing.T) {
 	ts := start(t, sandboxtest.NewFake(t), Config{})
 	ts.draining.Store(true) // as on a connection that is kept alive

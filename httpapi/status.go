@@ -95,7 +95,7 @@ type readyAnswer struct {
 // language. Its refusal says why, in the words of the latest launch: it is for
 // operators.
 func (s *Server) readyz(c *fiber.Ctx) error {
-	if s.draining.Load() {
+	if s.leaving.Load() || s.draining.Load() {
 		return errDraining
 	}
 	if err := s.engine.ask(s.life); err != nil {

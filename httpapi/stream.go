@@ -60,19 +60,23 @@ func (s *Server) stream(c *fiber.Ctx) error {
 	}
 	conn := c.Context().Conn()
 	s.streams.Add(1) // fasthttp does not wait for it when the client has gone
-	s.streams.Go(func() { watch(conn, cancel) })
+	gone := make(chan struct{})
+	s.streams.Go(func() {
+		defer cancel() // a client that has gone needs no run
+		defer close(gone)
+		watch(conn)
+	})
 	sendEvents(c, func(w *bufio.Writer) {
 		defer s.streams.Done()
-		defer cancel() // a client that has gone needs no run
-		e.send(w, conn, s.cfg.WriteTimeout, s.cfg.Heartbeat)
+		defer cancel()
+		e.send(w, conn, gone, s.cfg.WriteTimeout, s.cfg.Heartbeat)
 	})
 	return nil
 }
 
-// watch calls gone when the client has closed conn, or the answer is over.
-// Nobody else reads from it: it is not used for another request.
-func watch(conn net.Conn, gone func()) {
-	defer gone()
+// watch returns when the client has closed conn, or the answer is over. Nobody
+// else reads from it: it is not used for another request.
+func watch(conn net.Conn) {
 	_ = conn.SetReadDeadline(time.Time{}) // that of the request
 	_, _ = io.Copy(io.Discard, conn)
 }
@@ -260,7 +264,7 @@ func (p piece) write(b *bytes.Buffer) {
 }
 
 // send writes events until the run has ended or the client has gone.
-func (e *events) send(w *bufio.Writer, conn net.Conn, timeout, heartbeat time.Duration) {
+func (e *events) send(w *bufio.Writer, conn net.Conn, gone <-chan struct{}, timeout, heartbeat time.Duration) {
 	tick := time.NewTicker(queueTick)
 	defer tick.Stop()
 	var text bytes.Buffer
@@ -275,6 +279,9 @@ func (e *events) send(w *bufio.Writer, conn net.Conn, timeout, heartbeat time.Du
 		select {
 		case <-e.news:
 			pieces, more = e.take()
+		case <-gone: // the last words, for one who only writes no more
+			pieces, _ = e.take()
+			more = false
 		case <-tick.C:
 			if time.Since(sent) > heartbeat {
 				text.WriteString(": still running\n\n")
