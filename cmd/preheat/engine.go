@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/preheat/preheat/sandbox"
@@ -106,7 +107,12 @@ func buildConfig(getenv func(string) string) (images.Config, error) {
 	return cfg, nil
 }
 
+// buildsAtOnce is how many images are made at a time: making one waits for the
+// network half of its time.
+const buildsAtOnce = 2
+
 // buildImages makes the images that are missing or stale, telling progress on w.
+// The first that fails ends the others.
 func buildImages(ctx context.Context, folders []languages.Folder, o images.Options, w io.Writer) ([]images.Image, error) {
 	agent, err := agentBinary()
 	if err != nil {
@@ -117,15 +123,31 @@ func buildImages(ctx context.Context, folders []languages.Folder, o images.Optio
 		return nil, err
 	}
 	defer api.Close()
-	var built []images.Image
-	for _, f := range folders {
-		image, err := builder.Build(ctx, f, agent, o, func(line string) { fmt.Fprintln(w, line) })
-		if err != nil {
-			return nil, err
-		}
-		built = append(built, image)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var (
+		builds sync.WaitGroup
+		mu     sync.Mutex // serializes what is written to w
+		turns  = make(chan struct{}, buildsAtOnce)
+		built  = make([]images.Image, len(folders))
+	)
+	for i, f := range folders {
+		builds.Go(func() {
+			turns <- struct{}{}
+			defer func() { <-turns }()
+			image, err := builder.Build(ctx, f, agent, o, func(line string) {
+				mu.Lock()
+				defer mu.Unlock()
+				fmt.Fprintln(w, line)
+			})
+			if err != nil {
+				cancel(err)
+			}
+			built[i] = image
+		})
 	}
-	return built, nil
+	builds.Wait()
+	return built, context.Cause(ctx)
 }
 
 // listImages tells of the images that there are.

@@ -66,8 +66,12 @@ func (o *options) serverFlags(f *pflag.FlagSet) {
 	f.StringSliceVar(&o.allowedHosts, "allowed-hosts", nil, "Host headers to accept beside the loopback names, as `name` or name:port")
 	f.StringVar(&o.instance, "instance", "", "`name` of this server among those on the same engine (default: machine and address)")
 	f.DurationVar(&o.grace, "grace", o.grace, "how long runs under way may take to finish after a signal")
+	f.DurationVar(&o.drainDelay, "drain-delay", o.drainDelay, "how long /readyz says draining after a signal, and runs are still taken, before connections are refused; 5s behind a balancer")
 	f.StringVar(&o.logFormat, "log-format", o.logFormat, "text or json")
 	f.StringVar(&o.logLevel, "log-level", o.logLevel, "debug, info, warn or error")
+	f.BoolVar(&o.runLog, "run-log", o.runLog, "log a line for every run, at info: how it ended and how long it took, never code or output")
+	f.StringVar(&o.auditLog, "audit-log", "", "`file` to which every run adds a line of JSON: whose it was, and the SHA-256 of each of its files; SIGHUP opens it anew")
+	f.StringVar(&o.otlpEndpoint, "otlp-endpoint", "", "`URL` of an OpenTelemetry collector to send traces to, by OTLP over HTTP, as http://localhost:4318")
 }
 
 func (o *options) dataFlags(f *pflag.FlagSet) {

@@ -69,7 +69,7 @@ Begin with ` + "`preheat doctor`, `preheat serve` or `preheat run FILE`.",
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	root.SetUsageFunc(usage)
 	root.PersistentFlags().String("config", configFile(os.Getenv, os.Geteuid()), "`file` of settings; see preheat config --help")
-	root.AddCommand(newServe(), newRun(), newImages(), newDoctor(), newKeys(), newConfig(), newVersion())
+	root.AddCommand(newServe(), newRun(), newImages(), newDoctor(), newKeys(), newConfig(), newHealth(), newSocketProxy(), newVersion())
 	return root
 }
 

@@ -23,8 +23,12 @@ type options struct {
 	allowedHosts []string
 	instance     string
 	grace        time.Duration
+	drainDelay   time.Duration
 	logFormat    string
 	logLevel     string
+	runLog       bool
+	otlpEndpoint string
+	auditLog     string
 
 	data         string
 	history      bool
@@ -65,6 +69,7 @@ func defaultOptions() *options {
 		grace:        15 * time.Second,
 		logFormat:    "text",
 		logLevel:     "info",
+		runLog:       true,
 		data:         dataFolder(os.Getenv, os.Geteuid()),
 		history:      true,
 		historyRuns:  10_000,
@@ -138,6 +143,9 @@ func (o *options) validate() error {
 			return fmt.Errorf("--%s must be positive", name)
 		}
 	}
+	if o.drainDelay < 0 {
+		return errors.New("--drain-delay must not be negative")
+	}
 	if err := o.validateData(); err != nil {
 		return err
 	}
@@ -157,12 +165,19 @@ func (o *options) remote() bool {
 	return host != "localhost" && !net.ParseIP(host).IsLoopback()
 }
 
-func (o *options) logger(w io.Writer) *slog.Logger {
-	var level slog.LevelVar
-	level.UnmarshalText([]byte(o.logLevel)) // checked by validate
-	h := &slog.HandlerOptions{Level: &level}
+// logger returns a logger whose level can be changed.
+func (o *options) logger(w io.Writer) (*slog.Logger, *slog.LevelVar) {
+	level := new(slog.LevelVar)
+	level.Set(o.level())
+	h := &slog.HandlerOptions{Level: level}
 	if o.logFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, h))
+		return slog.New(slog.NewJSONHandler(w, h)), level
 	}
-	return slog.New(slog.NewTextHandler(w, h))
+	return slog.New(slog.NewTextHandler(w, h)), level
+}
+
+func (o *options) level() slog.Level {
+	var level slog.Level
+	level.UnmarshalText([]byte(o.logLevel)) // checked by validate
+	return level
 }

@@ -9,9 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/preheat/preheat/httpapi"
 	"github.com/preheat/preheat/metrics"
@@ -32,8 +35,10 @@ func newServe() *cobra.Command {
 
 Images that are missing or stale are made first. What an earlier server of the
 same instance left behind is removed before the first request. SIGTERM and
-SIGINT stop it: no new runs, those under way may finish within --grace, then
-every sandbox is destroyed. A second signal ends it at once.
+SIGINT stop it: /readyz says draining, after --drain-delay there are no new runs,
+those under way may finish within --grace, then every sandbox is destroyed. A
+second signal ends it at once. SIGHUP reads the config file and the keys again
+and applies pool, max-sandboxes, queue and log-level; no run notices.
 
 No key is needed until ` + "`preheat keys add`" + ` makes one. Without one, only this machine
 may reach the server, unless --allow-remote says otherwise. Every setting can also
@@ -46,7 +51,7 @@ stand in the environment and in a config file; see ` + "`preheat config --help`"
 			if err := o.validate(); err != nil {
 				return usageError{err}
 			}
-			return serve(cmd.Context(), o, cmd.ErrOrStderr())
+			return serve(cmd.Context(), o, cmd.Flags(), cmd.ErrOrStderr())
 		},
 	}
 	cmd.Flags().SortFlags = false
@@ -57,8 +62,11 @@ stand in the environment and in a config file; see ` + "`preheat config --help`"
 
 // serve runs the server until ctx ends. Its clean-ups run last-in first-out,
 // also when a later step fails.
-func serve(ctx context.Context, o *options, stderr io.Writer) (err error) {
-	log := o.logger(stderr)
+func serve(ctx context.Context, o *options, flags *pflag.FlagSet, stderr io.Writer) (err error) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP) // from the start: it would end the process
+	defer signal.Stop(hup)
+	log, level := o.logger(stderr)
 	api, err := docker.NewClient()
 	if err != nil {
 		return err
@@ -80,17 +88,22 @@ func serve(ctx context.Context, o *options, stderr io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeHistory(ctx, store)) }()
-	driver, err := docker.New(api, docker.Config{Instance: o.instanceName(ln.Addr()), Logger: log})
+	m := newMetrics()
+	watch, err := o.observers(m, log)
+	if err != nil {
+		return err
+	}
+	defer watch.end()
+	driver, err := docker.New(api, docker.Config{Instance: o.instanceName(ln.Addr()), Observe: m.Called, Logger: log})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, driver.Close()) }()
-	m := metrics.New(version)
 	cfg := o.httpConfig(driver, m, log)
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
 	}
-	p, err := o.newPool(ctx, driver, m, log, stderr)
+	p, err := o.newPool(ctx, driver, m, watch.pool, log, stderr)
 	if err != nil {
 		return err
 	}
@@ -98,22 +111,25 @@ func serve(ctx context.Context, o *options, stderr io.Writer) (err error) {
 		err = errors.Join(err, closePool(ctx, p))
 		log.Info("stopped")
 	}()
+	leaks := &audit{found: driver.Sandboxes, known: p.Sandboxes, tell: m.Audited, log: log}
+	defer leaks.start(max(auditPause, o.limits.Warmup))()
 	m.Watch(p.Stats)
 	m.WatchKeys(ring.Stats)
 	if store != nil {
 		m.WatchHistory(store.Stats)
 	}
-	cfg.Pool, cfg.Keys, cfg.History = p, ring, store
+	cfg.Pool, cfg.Keys, cfg.History, cfg.Hooks = p, ring, store, watch.server
 	server, err := httpapi.New(cfg)
 	if err != nil {
 		return err
 	}
-	return listen(ctx, server, ln, o.grace, log)
+	r := &reloader{options: o, flags: flags, driver: driver, pool: p, keys: ring, audit: watch.audit, level: level, log: log}
+	return o.listen(ctx, server, ln, hup, r)
 }
 
 // newPool makes sure that the engine can serve, removes what an earlier server
 // left, and starts the pool.
-func (o *options) newPool(ctx context.Context, driver *docker.Driver, m *metrics.Metrics, log *slog.Logger, progress io.Writer) (*pool.Pool, error) {
+func (o *options) newPool(ctx context.Context, driver *docker.Driver, m *metrics.Metrics, hooks pool.Hooks, log *slog.Logger, progress io.Writer) (*pool.Pool, error) {
 	engine, err := checkEngine(ctx, driver)
 	if err != nil {
 		return nil, err
@@ -134,21 +150,37 @@ func (o *options) newPool(ctx context.Context, driver *docker.Driver, m *metrics
 	if reaped > 0 {
 		log.Info("removed what an earlier server left", "sandboxes", reaped)
 	}
-	return pool.New(driver, o.poolConfig(members, m.Hooks(), log))
+	return pool.New(driver, o.poolConfig(members, hooks, log))
 }
 
 // listen serves until ctx ends, and then as long as runs need to finish.
-func listen(ctx context.Context, server *httpapi.Server, ln net.Listener, grace time.Duration, log *slog.Logger) error {
+func (o *options) listen(ctx context.Context, server *httpapi.Server, ln net.Listener, hup <-chan os.Signal, r *reloader) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Listener(ln) }()
-	log.Info("serving", "url", "http://"+ln.Addr().String(), "version", version)
+	r.log.Info("serving", "url", "http://"+ln.Addr().String(), "version", version)
+	s := newSystemd(os.Getenv, r.log)
+	defer s.Close()
+	s.tell(notifyReady)
+	for ctx.Err() == nil {
+		select {
+		case err := <-served:
+			return err
+		case <-hup:
+			s.reloading()
+			r.reload(ctx)
+			s.tell(notifyReady)
+		case <-ctx.Done():
+		}
+	}
+	s.tell(notifyStopping)
+	server.Drain()
+	r.log.Info("stopping; runs under way may finish", "drain_delay", o.drainDelay, "grace", o.grace)
 	select {
 	case err := <-served:
 		return err
-	case <-ctx.Done():
+	case <-time.After(o.drainDelay):
 	}
-	log.Info("stopping; runs under way may finish", "grace", grace)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.grace)
 	defer cancel()
 	err := server.Shutdown(ctx)
 	return errors.Join(err, <-served)
@@ -171,7 +203,12 @@ func (o *options) members(ctx context.Context, engine sandbox.EngineInfo, log *s
 	if err != nil {
 		return nil, err
 	}
-	members := o.sized(folders, built)
+	return o.fit(o.sized(folders, built), engine, log)
+}
+
+// fit checks the languages that the pool sizes name, and lowers the sizes to fit
+// the engine's memory.
+func (o *options) fit(members []pool.Member, engine sandbox.EngineInfo, log *slog.Logger) ([]pool.Member, error) {
 	for name := range o.pool {
 		if _, err := selectFolders(o.languageFolders, []string{name}); err != nil {
 			return nil, err
@@ -191,13 +228,17 @@ func (o *options) members(ctx context.Context, engine sandbox.EngineInfo, log *s
 func (o *options) sized(folders []languages.Folder, found []images.Image) []pool.Member {
 	members := make([]pool.Member, len(folders))
 	for i, f := range folders {
-		size, ok := o.pool[f.Manifest.Name]
-		if !ok {
-			size = f.Manifest.Pool
-		}
-		members[i] = pool.Member{Language: language(f, found[i], o.runtime.name(f.Manifest.Name), o.limits), Size: size}
+		members[i] = pool.Member{Language: language(f, found[i], o.runtime.name(f.Manifest.Name), o.limits), Size: o.size(f)}
 	}
 	return members
+}
+
+// size is how many warm sandboxes of a language are asked for.
+func (o *options) size(f languages.Folder) int {
+	if size, ok := o.pool[f.Manifest.Name]; ok {
+		return size
+	}
+	return f.Manifest.Pool
 }
 
 func (o *options) poolConfig(members []pool.Member, hooks pool.Hooks, log *slog.Logger) pool.Config {
@@ -212,7 +253,7 @@ func (o *options) poolConfig(members []pool.Member, hooks pool.Hooks, log *slog.
 	}
 }
 
-// httpConfig lacks the pool, the keys and the history.
+// httpConfig lacks the pool, the keys, the history and the hooks.
 func (o *options) httpConfig(driver *docker.Driver, m *metrics.Metrics, log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
 		Check: func(ctx context.Context) error {
@@ -223,6 +264,7 @@ func (o *options) httpConfig(driver *docker.Driver, m *metrics.Metrics, log *slo
 		Page:             web.Mount,
 		Version:          version,
 		Logger:           log,
+		RunLog:           o.runLog,
 		MaxCodeChars:     o.maxCode,
 		MaxBodyBytes:     int(o.maxBody),
 		MaxUnpackedBytes: o.maxUnpacked,
