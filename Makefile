@@ -22,7 +22,7 @@ GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.1.4
 
 .PHONY: help
 help: ## list the targets
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: run
 run: build engine ## set everything up and serve on 127.0.0.1:5000; make run ARGS="--pool python=8"
@@ -31,7 +31,7 @@ run: build engine ## set everything up and serve on 127.0.0.1:5000; make run ARG
 .PHONY: test
 test: images runsc testtools $(TOOLS)/gotestsum ## set everything up and run every test, those on the real Engine included
 	@echo "testing"
-	export PREHEAT_ENGINE=required PREHEAT_BROWSER=required PREHEAT_RUNSC=required
+	export PREHEAT_ENGINE=required PREHEAT_BROWSER=required PREHEAT_RUNSC=required PREHEAT_PROMETHEUS=required
 	$(TOOLS)/gotestsum --format pkgname-and-test-fails --hide-summary=skipped -- -race -count=1 -p 1 -timeout 20m ./...
 
 .PHONY: build
@@ -54,8 +54,24 @@ runsc: engine ## give the Engine on this machine gVisor's runsc as a runtime
 	@scripts/runsc.sh
 
 .PHONY: testtools
-testtools: ## make sure that there is what the tests drive: a Chromium, curl, zip
+testtools: ## make sure that there is what the tests drive: a Chromium, curl, zip, Prometheus
 	@scripts/testtools.sh
+
+.PHONY: server-image
+server-image: build engine ## make the server's image, preheat-server:latest, without a registry
+	@deploy/image/import.sh bin/preheat preheat-server:latest
+
+.PHONY: bench
+bench: images ## measure warm runs against docker run and docker exec, and refill
+	@go run ./bench
+
+.PHONY: load
+load: images loadtools ## put load on a server of its own with k6 and hey, print the table; ARGS=-update writes docs/load.md
+	@bench/load.sh $(ARGS)
+
+.PHONY: loadtools
+loadtools: ## make sure that there is what puts load on a server: k6, hey
+	@scripts/loadtools.sh
 
 .PHONY: web
 web: ## bundle the page anew from web/src; make web ARGS=-check only says whether it is up to date
