@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -34,6 +36,9 @@ func newRunscMachine(t *testing.T, onHangup string) *machine {
 			t.Fatal(err)
 		}
 	}
+	// A shell cannot handle a signal that was ignored when it started, as SIGHUP
+	// is below nohup.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	m.stub("docker", engineAnswers)
 	m.write("runtimes", "crun\nrunc\n")
 	m.write("args", "--network=none\n--oci-seccomp\n")
