@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/docker/docker/api/types/container"
 
@@ -20,6 +21,12 @@ const (
 	// shmFiles bounds the files in /dev/shm, which the size alone does not: an
 	// empty file takes the kernel's memory too.
 	shmFiles = 1024
+
+	// stopSeconds is longer than the 10 s after which the Engine kills the first
+	// process itself. A wedged gVisor answers that there is no such process, and
+	// after this time the Engine takes its word and forgets the container, with
+	// the processes that are left.
+	stopSeconds = 60
 )
 
 // maskedPaths read as empty. A list given to the Engine replaces its own, so
@@ -60,6 +67,7 @@ func profile(lang sandbox.Language, instance string, uid int) (*container.Config
 	if lang.OnDemand {
 		command = append([]string{agent.OnDemand}, command...)
 	}
+	no, stopTimeout := false, stopSeconds
 	config := &container.Config{
 		Image:      lang.Image,
 		User:       user + ":" + user,
@@ -83,9 +91,9 @@ func profile(lang sandbox.Language, instance string, uid int) (*container.Config
 		StdinOnce:       true, // the agent sees when the host goes away, and ends
 		NetworkDisabled: true,
 		StopSignal:      "SIGKILL",
+		StopTimeout:     &stopTimeout,
 		Healthcheck:     &container.HealthConfig{Test: []string{"NONE"}},
 	}
-	no := false
 	host := &container.HostConfig{
 		NetworkMode:    "none",
 		IpcMode:        container.IPCModePrivate,
@@ -104,7 +112,7 @@ func profile(lang sandbox.Language, instance string, uid int) (*container.Config
 		ReadonlyPaths: readonlyPaths,
 		LogConfig:     container.LogConfig{Type: "none"},
 		RestartPolicy: container.RestartPolicy{Name: container.RestartPolicyDisabled},
-		OomScoreAdj:   500, // when the machine itself is short, sandboxes go first
+		OomScoreAdj:   oomScore(lang.Runtime),
 		Runtime:       lang.Runtime,
 		Init:          &no,
 		Resources: container.Resources{
@@ -120,6 +128,16 @@ func profile(lang sandbox.Language, instance string, uid int) (*container.Config
 		},
 	}
 	return config, host
+}
+
+// oomScore makes sandboxes go first when the machine itself is short of memory.
+// Of a gVisor, its kernel must be what the OOM killer takes: without one of the
+// helpers beside it, whose score cannot be set, it hangs.
+func oomScore(runtime string) int {
+	if strings.HasPrefix(runtime, "runsc") {
+		return 1000
+	}
+	return 500 // below what the agent gives the interpreter
 }
 
 // containerName returns a new name. Removing by name works even when the answer

@@ -51,3 +51,12 @@ func TestProfileIsTheGoldenFile(t *testing.T) {
 		t.Errorf("the profile is not %s; look at the change, then run this test with -update\n%s", name, got)
 	}
 }
+
+// One of gVisor's helpers that is killed alone leaves the sandbox hanging.
+func TestOfAGVisorTheKernelIsTheFirstToGo(t *testing.T) {
+	for runtime, want := range map[string]int{"": 500, "runc": 500, "crun": 500, "runsc": 1000, "runsc-kvm": 1000} {
+		if _, host := profile(sandbox.Language{Runtime: runtime, Limits: sandbox.DefaultLimits()}, "test", firstUID); host.OomScoreAdj != want {
+			t.Errorf("%q: got %d, want %d", runtime, host.OomScoreAdj, want)
+		}
+	}
+}
