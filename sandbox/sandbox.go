@@ -88,3 +88,9 @@ type EngineInfo struct {
 	CPUs          int      // processors of the engine's machine
 	MemoryBytes   int64    // memory of the engine's machine
 }
+
+// Runtime is an OCI runtime that a driver can use.
+type Runtime struct {
+	Name     string
+	Warnings []string // sentences: what it does not hold, as it is set up
+}

@@ -2,7 +2,7 @@
 // its API.
 //
 // [New] makes a driver, [Driver.Launch] a sandbox: a container is created with
-// the profile of [profile], attached and started; its first process is the
+// the profile of package profile, attached and started; its first process is the
 // agent, and the attached stream carries the agent's frames. There is no exec,
 // no copy, no mount from the host: once a program has run, the only thing that
 // happens to a container is that it is removed.
@@ -22,7 +22,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -32,6 +31,7 @@ import (
 
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/agent"
+	"github.com/preheat/preheat/sandbox/profile"
 )
 
 const (
@@ -63,7 +63,7 @@ type Config struct {
 type Driver struct {
 	cfg   Config
 	api   *client.Client
-	uids  atomic.Uint32
+	users profile.Users
 	life  context.Context // ended by Close, and with it the driver's tasks
 	end   context.CancelFunc
 	tasks sync.WaitGroup // watch, and discard's removals
@@ -143,7 +143,7 @@ func (d *Driver) Launch(ctx context.Context, lang sandbox.Language) (sandbox.San
 		fmt.Errorf("docker: a %s sandbox was not warm after %s", lang.Name, lang.Limits.Warmup))
 	defer cancel()
 	s := &Sandbox{driver: d, lang: lang, name: containerName(lang.Name), oom: make(chan struct{})}
-	config, host := profile(lang, d.cfg.Instance, d.nextUID())
+	config, host := render(lang, d.cfg.Instance, d.users.Next())
 	if err := s.launch(ctx, config, host); err != nil {
 		if ctx.Err() != nil {
 			err = &launchError{err, reasonNotWarm}
@@ -201,7 +201,7 @@ func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *co
 		return &launchError{wrap("start a container", explainFilter(err)), reasonRefused}
 	}
 	if s.conn, err = agent.Handshake(ctx, s.lang, rand.Text(), stream); err != nil {
-		if said := stream.diagnostics(); said != "" {
+		if said := stream.said.String(); said != "" {
 			err = fmt.Errorf("%w; it said: %s", err, said)
 		}
 		return &launchError{err, reasonNotWarm}
@@ -210,18 +210,6 @@ func (s *Sandbox) launch(ctx context.Context, config *container.Config, host *co
 	d.live[s.id] = s
 	d.mu.Unlock()
 	return nil
-}
-
-// The uids of sandboxes: distinct among those alive, so that what the kernel
-// counts by user (pipe buffers, inotify watches, keys) is not shared, and small
-// enough for a daemon that remaps a range of 65,536.
-const (
-	firstUID = 10_000
-	uidCount = 50_000
-)
-
-func (d *Driver) nextUID() int {
-	return firstUID + int(d.uids.Add(1)%uidCount)
 }
 
 // Reap removes the containers of this instance, and those of any other that

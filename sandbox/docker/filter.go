@@ -7,7 +7,7 @@ import (
 
 	"github.com/docker/docker/api/types/system"
 
-	"github.com/preheat/preheat/sandbox/docker/seccomp"
+	"github.com/preheat/preheat/sandbox/profile/seccomp"
 )
 
 // filter is the Engine's option for the system calls that a sandbox may make.
@@ -38,6 +38,6 @@ func explainFilter(err error) error {
 	if err == nil || !strings.Contains(err.Error(), "seccomp") {
 		return err
 	}
-	return fmt.Errorf("%w: it refuses sandbox/docker/seccomp/seccomp.json; "+
+	return fmt.Errorf("%w: it refuses sandbox/profile/seccomp/seccomp.json; "+
 		"it needs Docker 20.10.10 or newer, libseccomp 2.4 or newer, and a kernel with CONFIG_SECCOMP_FILTER=y: %w", ErrFilter, err)
 }

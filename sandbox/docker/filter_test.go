@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/preheat/preheat/sandbox/docker/enginetest"
+	"github.com/preheat/preheat/sandbox/profile"
 )
 
 func TestAnEngineWithoutSeccompIsRefused(t *testing.T) {
@@ -50,7 +51,7 @@ func TestAFilterThatTheEngineRefusesSaysWhatToDo(t *testing.T) {
 		"an unknown action": `{"defaultAction": "SCMP_ACT_NO_SUCH"}`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			config, host := profile(lang, d.cfg.Instance, firstUID)
+			config, host := render(lang, d.cfg.Instance, profile.FirstUser)
 			host.SecurityOpt = []string{"no-new-privileges", "seccomp=" + broken}
 			s := &Sandbox{driver: d, name: containerName(lang.Name), oom: make(chan struct{})}
 			err := s.launch(t.Context(), config, host)

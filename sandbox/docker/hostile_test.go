@@ -17,6 +17,7 @@ import (
 
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/docker/enginetest"
+	"github.com/preheat/preheat/sandbox/profile"
 )
 
 // hostileAgent stands in the agent's place and does what its argument, Python
@@ -67,7 +68,7 @@ func hostileLanguage(t *testing.T, cli *client.Client) sandbox.Language {
 	defer cli.ContainerRemove(context.WithoutCancel(t.Context()), created.ID, container.RemoveOptions{Force: true})
 	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
-	if err := w.WriteHeader(&tar.Header{Name: strings.TrimPrefix(agentPath, "/"), Mode: 0o755, Size: int64(len(hostileAgent))}); err != nil {
+	if err := w.WriteHeader(&tar.Header{Name: strings.TrimPrefix(profile.AgentPath, "/"), Mode: 0o755, Size: int64(len(hostileAgent))}); err != nil {
 		t.Fatal(err)
 	}
 	w.Write([]byte(hostileAgent))

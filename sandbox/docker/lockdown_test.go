@@ -13,6 +13,7 @@ import (
 
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/docker/enginetest"
+	"github.com/preheat/preheat/sandbox/profile"
 )
 
 // fact is an expression, evaluated in a sandbox, and its value as JSON.
@@ -158,7 +159,7 @@ const show = (f) => { try { console.log(JSON.stringify(f())); } catch (e) { cons
 `
 
 func TestWhatASandboxIsFromInside(t *testing.T) {
-	masked, err := json.Marshal(maskedPaths)
+	masked, err := json.Marshal(profile.Masked)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,10 +202,10 @@ func TestWhatASandboxIsFromOutside(t *testing.T) {
 		t.Fatal(err)
 	}
 	uid, gid, _ := strings.Cut(info.Config.User, ":")
-	if n, err := strconv.Atoi(uid); err != nil || n < firstUID || n >= firstUID+uidCount || gid != uid {
+	if n, err := strconv.Atoi(uid); err != nil || n < profile.FirstUser || n >= profile.FirstUser+profile.UserCount || gid != uid {
 		t.Errorf("the user is %q", info.Config.User)
 	}
-	config, host := profile(lang, d.cfg.Instance, 0)
+	config, host := render(lang, d.cfg.Instance, 0)
 	got := []any{info.HostConfig.Privileged, info.HostConfig.ReadonlyRootfs, info.HostConfig.CapAdd == nil, info.HostConfig.CapDrop,
 		info.HostConfig.SecurityOpt, info.HostConfig.NetworkMode, info.HostConfig.PidMode, info.HostConfig.IpcMode, info.HostConfig.Binds,
 		info.HostConfig.Memory, info.HostConfig.MemorySwap, *info.HostConfig.PidsLimit, info.HostConfig.NanoCPUs,

@@ -10,6 +10,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/preheat/preheat/sandbox"
+	"github.com/preheat/preheat/sandbox/profile"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -17,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // The golden file is the lock-down as an auditor reads it; a change to it is a
 // change to what preheat promises.
 func TestProfileIsTheGoldenFile(t *testing.T) {
-	config, host := profile(sandbox.Language{
+	config, host := render(sandbox.Language{
 		Name:    "python",
 		Image:   "preheat-python:latest",
 		Command: []string{"python3", "-u", "main.py"},
@@ -55,7 +56,7 @@ func TestProfileIsTheGoldenFile(t *testing.T) {
 // One of gVisor's helpers that is killed alone leaves the sandbox hanging.
 func TestOfAGVisorTheKernelIsTheFirstToGo(t *testing.T) {
 	for runtime, want := range map[string]int{"": 500, "runc": 500, "crun": 500, "runsc": 1000, "runsc-kvm": 1000} {
-		if _, host := profile(sandbox.Language{Runtime: runtime, Limits: sandbox.DefaultLimits()}, "test", firstUID); host.OomScoreAdj != want {
+		if _, host := render(sandbox.Language{Runtime: runtime, Limits: sandbox.DefaultLimits()}, "test", profile.FirstUser); host.OomScoreAdj != want {
 			t.Errorf("%q: got %d, want %d", runtime, host.OomScoreAdj, want)
 		}
 	}

@@ -9,16 +9,17 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/preheat/preheat/sandbox"
+	"github.com/preheat/preheat/sandbox/profile"
 )
 
-// baseEnv is how many variables profile sets before the language's.
+// baseEnv is how many variables package profile sets before the language's.
 const baseEnv = 5
 
 var errRequest = errors.New("docker: the request is not what the driver asks for")
 
 // CreateRequest is what the driver asks the Engine to create for a sandbox, as JSON.
 func CreateRequest(lang sandbox.Language, instance string, uid int) ([]byte, error) {
-	config, host := profile(lang, instance, uid)
+	config, host := render(lang, instance, uid)
 	return json.Marshal(container.CreateRequest{Config: config, HostConfig: host})
 }
 
@@ -41,7 +42,7 @@ func ParseCreate(body []byte) (lang sandbox.Language, request []byte, err error)
 	return lang, request, same(asked, request)
 }
 
-// askedFor is what profile must be given to make the request, if it can.
+// askedFor is what render must be given to make the request, if it can.
 func askedFor(asked container.CreateRequest) (lang sandbox.Language, uid int, err error) {
 	config, host := asked.Config, asked.HostConfig
 	if config == nil || host == nil || host.PidsLimit == nil || len(config.Env) < baseEnv || config.Labels[LabelInstance] == "" {
@@ -54,20 +55,20 @@ func askedFor(asked container.CreateRequest) (lang sandbox.Language, uid int, er
 			l.OpenFiles = limit.Soft
 		}
 	}
-	l.CPUs = (float64(host.NanoCPUs) + 0.5) / 1e9 // profile rounds down
+	l.CPUs = (float64(host.NanoCPUs) + 0.5) / 1e9 // it was rounded down
 	for _, read := range []struct {
 		text, format string
 		into         []any
 	}{
 		{config.User, "%d:", []any{&uid}},
-		{host.Tmpfs[workFolder], "rw,exec,nosuid,nodev,size=%d,nr_inodes=%d", []any{&l.WorkBytes, &l.WorkFiles}},
+		{host.Tmpfs[profile.WorkFolder], "rw,exec,nosuid,nodev,size=%d,nr_inodes=%d", []any{&l.WorkBytes, &l.WorkFiles}},
 		{host.Tmpfs["/dev/shm"], "rw,noexec,nosuid,nodev,size=%d", []any{&l.ShmBytes}},
 	} {
 		if _, err := fmt.Sscanf(read.text, read.format, read.into...); err != nil {
 			return lang, 0, errRequest
 		}
 	}
-	if uid < firstUID || uid >= firstUID+uidCount {
+	if uid < profile.FirstUser || uid >= profile.FirstUser+profile.UserCount {
 		return lang, 0, fmt.Errorf("%w: the user is %d", errRequest, uid)
 	}
 	return sandbox.Language{

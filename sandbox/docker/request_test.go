@@ -9,6 +9,7 @@ import (
 	"github.com/docker/docker/api/types/container"
 
 	"github.com/preheat/preheat/sandbox"
+	"github.com/preheat/preheat/sandbox/profile"
 )
 
 // createBody is what the driver asks the Engine for.
@@ -18,7 +19,7 @@ func createBody(t *testing.T, change func(*container.CreateRequest)) []byte {
 		Name: "python", Image: "preheat-python:latest", Command: []string{"python3", "main.py"}, Env: []string{"A=b"},
 		Runtime: "runsc", Limits: sandbox.DefaultLimits(),
 	}
-	config, host := profile(lang, "test", firstUID)
+	config, host := render(lang, "test", profile.FirstUser)
 	request := container.CreateRequest{Config: config, HostConfig: host}
 	change(&request)
 	body, err := json.Marshal(request)
@@ -34,7 +35,7 @@ func TestTheDriversOwnRequestsAreUnderstood(t *testing.T) {
 			limits := sandbox.DefaultLimits()
 			limits.CPUs, limits.Pids, limits.MemoryBytes, limits.WorkFiles = cpus, 77, 99<<20, 555
 			lang := sandbox.Language{Name: "node", Image: "i", Command: []string{"node", "main.js"}, OnDemand: onDemand, Limits: limits}
-			body, err := CreateRequest(lang, "test", firstUID+7)
+			body, err := CreateRequest(lang, "test", profile.FirstUser+7)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +69,7 @@ func TestRequestsThatTheDriverWouldNotMakeAreRefused(t *testing.T) {
 			r.HostConfig.Devices = []container.DeviceMapping{{PathOnHost: "/dev/sda"}}
 		},
 		"another tmpfs":       func(r *container.CreateRequest) { r.HostConfig.Tmpfs["/etc"] = "rw" },
-		"a tmpfs with suid":   func(r *container.CreateRequest) { r.HostConfig.Tmpfs[workFolder] += ",suid" },
+		"a tmpfs with suid":   func(r *container.CreateRequest) { r.HostConfig.Tmpfs[profile.WorkFolder] += ",suid" },
 		"a ulimit":            func(r *container.CreateRequest) { r.HostConfig.Ulimits[0].Hard = -1 },
 		"a parent cgroup":     func(r *container.CreateRequest) { r.HostConfig.CgroupParent = "/" },
 		"a log":               func(r *container.CreateRequest) { r.HostConfig.LogConfig.Type = "json-file" },
@@ -125,7 +126,7 @@ func TestOnlyTheMemoryLimitMayBeUpdated(t *testing.T) {
 
 func FuzzParseCreate(f *testing.F) {
 	lang := sandbox.Language{Name: "python", Image: "i", Limits: sandbox.DefaultLimits()}
-	body, err := CreateRequest(lang, "test", firstUID)
+	body, err := CreateRequest(lang, "test", profile.FirstUser)
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -10,20 +10,16 @@ import (
 	"strings"
 
 	"github.com/docker/docker/api/types/system"
-)
 
-// Runtime is an OCI runtime that the Engine has.
-type Runtime struct {
-	Name     string
-	Warnings []string // sentences: what it does not hold, as it is set up
-}
+	"github.com/preheat/preheat/sandbox"
+)
 
 // Runtime looks up the runtime of that name, or the Engine's default if it is
 // empty. One that the Engine does not have is an error that says how to add it.
-func (d *Driver) Runtime(ctx context.Context, name string) (Runtime, error) {
+func (d *Driver) Runtime(ctx context.Context, name string) (sandbox.Runtime, error) {
 	info, err := d.api.Info(ctx)
 	if err != nil {
-		return Runtime{}, wrap("ask the engine", err)
+		return sandbox.Runtime{}, wrap("ask the engine", err)
 	}
 	if name == "" {
 		name = info.DefaultRuntime
@@ -31,12 +27,12 @@ func (d *Driver) Runtime(ctx context.Context, name string) (Runtime, error) {
 	return findRuntime(name, info.Runtimes)
 }
 
-func findRuntime(name string, known map[string]system.RuntimeWithStatus) (Runtime, error) {
+func findRuntime(name string, known map[string]system.RuntimeWithStatus) (sandbox.Runtime, error) {
 	found, ok := known[name]
 	if !ok {
-		return Runtime{}, missingRuntime(name, slices.Sorted(maps.Keys(known)))
+		return sandbox.Runtime{}, missingRuntime(name, slices.Sorted(maps.Keys(known)))
 	}
-	r := Runtime{Name: name}
+	r := sandbox.Runtime{Name: name}
 	if isSet(found.Args, "ignore-cgroups") {
 		r.Warnings = append(r.Warnings, fmt.Sprintf("the runtime %s is set up with --ignore-cgroups: "+
 			"no limit on memory, processes or processors holds in its sandboxes; take the argument out of the daemon's configuration", name))

@@ -20,7 +20,7 @@ import (
 
 	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/docker/enginetest"
-	"github.com/preheat/preheat/sandbox/docker/seccomp"
+	"github.com/preheat/preheat/sandbox/profile/seccomp"
 )
 
 // syscallTable has the system calls of x86_64, one a line: number, name, and

@@ -4,9 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"strings"
-	"sync"
-	"unicode"
 
 	"github.com/docker/docker/api/types"
 
@@ -20,23 +17,13 @@ const (
 	chunkHeader = 8
 	chunkStdout = 1
 	chunkStderr = 2
-
-	// keptDiagnostics bounds what is kept of the agent's own messages, in bytes.
-	keptDiagnostics = 4 << 10
-
-	// maxDiagnostics bounds what is read of them, in bytes: an agent that says
-	// more would keep its reader busy, and nobody listening.
-	maxDiagnostics = 1 << 20
 )
 
 // stream is the way to the agent: what it reads is the agent's standard output.
 type stream struct {
 	types.HijackedResponse
-	left  uint32 // bytes of the current chunk of stdout not read yet; of the reader alone
-	heard int64  // bytes of stderr so far; of the reader alone
-
-	mu   sync.Mutex // guards said
-	said []byte     // the agent's standard error
+	left uint32 // bytes of the current chunk of stdout not read yet; of the reader alone
+	said agent.Diagnostics
 }
 
 func newStream(h types.HijackedResponse) *stream { return &stream{HijackedResponse: h} }
@@ -53,8 +40,8 @@ func (s *stream) Read(p []byte) (int, error) {
 		case chunkStdout:
 			s.left = size
 		case chunkStderr:
-			if err := s.keep(int64(size)); err != nil {
-				return 0, err
+			if _, err := io.CopyN(&s.said, s.Reader, int64(size)); err != nil {
+				return 0, fmt.Errorf("docker: in a chunk of the attached stream: %w", err)
 			}
 		default:
 			return 0, fmt.Errorf("docker: a chunk of unknown kind %d in the attached stream", header[0])
@@ -63,40 +50,6 @@ func (s *stream) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p[:min(len(p), int(s.left))])
 	s.left -= uint32(n)
 	return n, err
-}
-
-func (s *stream) keep(size int64) error {
-	if s.heard += size; s.heard > maxDiagnostics {
-		return fmt.Errorf("%w: more than %d bytes of standard error", agent.ErrProtocol, maxDiagnostics)
-	}
-	s.mu.Lock()
-	room := int64(keptDiagnostics - len(s.said))
-	s.mu.Unlock()
-	kept := make([]byte, min(size, room))
-	if _, err := io.ReadFull(s.Reader, kept); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	s.said = append(s.said, kept...)
-	s.mu.Unlock()
-	_, err := io.CopyN(io.Discard, s.Reader, size-int64(len(kept)))
-	return err
-}
-
-// diagnostics returns what the agent said on its standard error, in one line of
-// printable characters.
-func (s *stream) diagnostics() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return strings.Map(func(r rune) rune {
-		if r == '\n' {
-			return ' '
-		}
-		if !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, strings.TrimSpace(string(s.said)))
 }
 
 func (s *stream) Write(p []byte) (int, error) { return s.Conn.Write(p) }

@@ -22,11 +22,11 @@ import (
 	"os/signal"
 	"path/filepath"
 
-	"github.com/preheat/preheat/sandbox/docker/seccomp"
+	"github.com/preheat/preheat/sandbox/profile/seccomp"
 )
 
 // corpora are the folders with programs, from the root of the repository.
-var corpora = []string{"sandbox/docker/testdata/fidelity", "tools/syscalls/programs"}
+var corpora = []string{"sandbox/oci/testdata/fidelity", "tools/syscalls/programs"}
 
 func main() {
 	traceTo := flag.String("trace", "", "the `folder` to leave traces in")

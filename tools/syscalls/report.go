@@ -12,7 +12,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/preheat/preheat/sandbox/docker/seccomp"
+	"github.com/preheat/preheat/sandbox/profile/seccomp"
 )
 
 // usage is what one program asked of the kernel.

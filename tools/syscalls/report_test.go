@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/preheat/preheat/sandbox/docker/seccomp"
+	"github.com/preheat/preheat/sandbox/profile/seccomp"
 )
 
 func TestTheReportSaysWhatWasUsedAndWhatWasRefused(t *testing.T) {

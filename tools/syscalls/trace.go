@@ -38,7 +38,7 @@ type job struct {
 
 // corpus returns a job for every program of a folder that has a folder for each
 // language. Beside an entry file may be an archive of the same name, with the
-// sections args, env and stdin; see the fidelity test of sandbox/docker.
+// sections args, env and stdin; see the fidelity test of sandbox/oci.
 func corpus(folder, scratch string) ([]job, error) {
 	var jobs []job
 	for _, l := range []struct{ name, entry, command string }{
