@@ -11,7 +11,10 @@ import (
 
 // layoutVersion is raised with every change of how the builder lays an image
 // out, so that the images made before it are stale.
-const layoutVersion = 2
+const layoutVersion = 3
+
+// baseVersion is the same for Debian bases.
+const baseVersion = 2
 
 // Hash is what an image of the folder with this agent in it is made from, in
 // hex. It changes with the manifest, the recipe, the app files, the agent and
@@ -30,7 +33,7 @@ func (f Folder) hash(agent []byte, layout int) string {
 
 // Hash is what a Debian base for the architecture arch is made from, in hex.
 func (b Base) Hash(arch string) string {
-	return sum([][]byte{[]byte(strconv.Itoa(layoutVersion)), mustJSON(b.Debian), mustJSON(b.NPM[arch])})
+	return sum([][]byte{[]byte(strconv.Itoa(baseVersion)), mustJSON(b.Debian), mustJSON(b.NPM[arch])})
 }
 
 // Hash is what a base with these packages is made from, in hex; with names all

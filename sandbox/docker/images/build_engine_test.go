@@ -15,6 +15,7 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
+	"github.com/preheat/preheat/sandbox/images"
 	"github.com/preheat/preheat/sandbox/languages"
 )
 
@@ -27,8 +28,8 @@ func TestEveryLanguagesImageIsLaidOutAsPromised(t *testing.T) {
 	}
 	for _, f := range folders {
 		t.Run(f.Manifest.Name, func(t *testing.T) {
-			img := build(t, b, f, agent, Options{})
-			if img.Freshness != Fresh || img.Version == "" || img.Size == 0 || img.Created.IsZero() {
+			img := build(t, b, f, agent, images.Options{})
+			if img.Freshness != images.Fresh || img.Version == "" || img.Size == 0 || img.Created.IsZero() {
 				t.Errorf("an unfinished image: %+v", img)
 			}
 			checkConfig(t, cli, f, img)
@@ -43,7 +44,7 @@ func TestEveryLanguagesImageIsLaidOutAsPromised(t *testing.T) {
 	}
 }
 
-func checkConfig(t *testing.T, cli *client.Client, f languages.Folder, img Image) {
+func checkConfig(t *testing.T, cli *client.Client, f languages.Folder, img images.Image) {
 	t.Helper()
 	found, err := cli.ImageInspect(t.Context(), img.Ref)
 	if err != nil {
@@ -102,7 +103,7 @@ func checkLayer(t *testing.T, f languages.Folder, entries map[string]*tar.Header
 
 func TestThePythonImageHasItsWholeLibraryCompiled(t *testing.T) {
 	b, cli := newTestBuilder(t)
-	img := build(t, b, folderOf(t, "python"), buildAgent(t, "hello"), Options{})
+	img := build(t, b, folderOf(t, "python"), buildAgent(t, "hello"), images.Options{})
 	entries := saved(t, cli, img.Ref)
 	for name := range entries {
 		dir, file := filepath.Split(name)
@@ -132,38 +133,35 @@ print(ssl.OPENSSL_VERSION)
 func TestAnImageIsStaleOnceItsAgentChangesAndThenReplaced(t *testing.T) {
 	b, cli := newTestBuilder(t)
 	f := tinyFolder(t, b)
-	first := build(t, b, f, []byte("agent one"), Options{})
-	again := build(t, b, f, []byte("agent one"), Options{})
+	first := build(t, b, f, []byte("agent one"), images.Options{})
+	again := build(t, b, f, []byte("agent one"), images.Options{})
 	if again.ID != first.ID {
 		t.Error("a fresh image was built again")
 	}
 	list, err := b.List(t.Context(), []languages.Folder{f}, []byte("agent two"))
-	if err != nil || list[0].Freshness != Stale || list[0].ID != first.ID {
+	if err != nil || list[0].Freshness != images.Stale || list[0].ID != first.ID {
 		t.Fatalf("list %+v, %v; want it stale", list, err)
 	}
-	second := build(t, b, f, []byte("agent two"), Options{})
-	if second.ID == first.ID || second.Freshness != Fresh {
+	second := build(t, b, f, []byte("agent two"), images.Options{})
+	if second.ID == first.ID || second.Freshness != images.Fresh {
 		t.Errorf("the rebuilt image is %+v", second)
 	}
 	if _, err := cli.ImageInspect(t.Context(), first.ID); err == nil {
 		t.Error("the replaced image is still there")
 	}
 	f.Manifest.Name = "absent"
-	if list, err := b.List(t.Context(), []languages.Folder{f}, nil); err != nil || list[0].Freshness != Missing {
+	if list, err := b.List(t.Context(), []languages.Folder{f}, nil); err != nil || list[0].Freshness != images.Missing {
 		t.Errorf("list %+v, %v; want it missing", list, err)
 	}
 }
 
 // tinyFolder returns a folder whose base is a local image, as if it had been
 // pulled before.
-func tinyFolder(t *testing.T, b *Builder) languages.Folder {
+func tinyFolder(t *testing.T, b testBuilder) languages.Folder {
 	t.Helper()
-	base, err := b.debianBase(t.Context(), "python", folderOf(t, "python").Recipe.Base, false, t.Logf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	base := debianRoot(t, b, "python")
 	ref := testPrefix + "registry:" + strings.ToLower(strings.NewReplacer("/", "-").Replace(t.Name()))
-	if err := b.cli.ImageTag(t.Context(), base.id, ref); err != nil {
+	if err := b.cli.ImageTag(t.Context(), base, ref); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -182,8 +180,8 @@ func TestALocalRegistryImageIsTakenWithoutAPull(t *testing.T) {
 	b, cli := newTestBuilder(t)
 	f := tinyFolder(t, b)
 	f.Recipe.Setup = []string{"echo made > /app/tiny/made", "chmod 4755 /bin/sh", "mkfifo /etc/pipe", "rm -rf /work", "ln -s /etc /work"}
-	img := build(t, b, f, []byte("agent"), Options{Base: Registry})
-	if img.Base != Registry || img.Version != "1.0" {
+	img := build(t, b, f, []byte("agent"), images.Options{Base: images.Registry})
+	if img.Base != images.Registry || img.Version != "1.0" {
 		t.Errorf("the image is %+v", img)
 	}
 	entries := saved(t, cli, img.Ref)
@@ -207,7 +205,7 @@ func checkLayerBits(t *testing.T, entries map[string]*tar.Header) {
 
 // leavings counts what the engine has of ours: containers, and images without a
 // name.
-func leavings(t *testing.T, b *Builder, f languages.Folder) (containers, dangling int) {
+func leavings(t *testing.T, b testBuilder, f languages.Folder) (containers, dangling int) {
 	t.Helper()
 	cs, err := b.cli.ContainerList(t.Context(), container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", LabelStep+"="+f.Manifest.Name))})
 	if err != nil {
@@ -247,7 +245,7 @@ func TestAFailedBuildLeavesNothingAndTagsNothing(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := tinyFolder(t, b)
 			c.change(&f)
-			_, err := b.Build(t.Context(), f, []byte("agent"), Options{}, func(string) {})
+			_, err := b.Build(t.Context(), f, []byte("agent"), images.Options{}, func(string) {})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one with %q", err, c.want)
 			}
@@ -262,7 +260,7 @@ func TestACancelledBuildLeavesNothing(t *testing.T) {
 	f.Recipe.Setup = []string{"sleep 60"}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := b.Build(ctx, f, []byte("agent"), Options{}, func(line string) {
+	_, err := b.Build(ctx, f, []byte("agent"), images.Options{}, func(line string) {
 		if strings.Contains(line, "setup") {
 			cancel()
 		}
@@ -281,7 +279,7 @@ func TestACancelledDebianBaseLeavesNothingBehind(t *testing.T) {
 	before := len(danglingImages(t, cli))
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	_, err := b.Build(ctx, f, []byte("agent"), Options{Base: Debian}, func(line string) {
+	_, err := b.Build(ctx, f, []byte("agent"), images.Options{Base: images.Debian}, func(line string) {
 		if strings.Contains(line, "extracting archives") {
 			cancel()
 		}
@@ -297,12 +295,45 @@ func TestACancelledDebianBaseLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-func checkNothingLeft(t *testing.T, b *Builder, f languages.Folder) {
+func checkNothingLeft(t *testing.T, b testBuilder, f languages.Folder) {
 	t.Helper()
 	if containers, dangling := leavings(t, b, f); containers != 0 || dangling != 0 {
 		t.Errorf("%d containers and %d images are left", containers, dangling)
 	}
-	if list, err := b.List(t.Context(), []languages.Folder{f}, nil); err != nil || list[0].Freshness != Missing {
+	if list, err := b.List(t.Context(), []languages.Folder{f}, nil); err != nil || list[0].Freshness != images.Missing {
 		t.Errorf("list %+v, %v; want it missing", list, err)
+	}
+}
+
+func TestAFinishedImageIsExportedAndNothingStays(t *testing.T) {
+	b, _ := newTestBuilder(t)
+	f := tinyFolder(t, b)
+	if root, img, err := b.Export(t.Context(), f, []byte("agent")); err != nil || root != nil || img.Freshness != images.Missing {
+		t.Errorf("without an image: %+v, %v", img, err)
+	}
+	build(t, b, f, []byte("agent"), images.Options{})
+	if root, img, err := b.Export(t.Context(), f, []byte("another")); err != nil || root != nil || img.Freshness != images.Stale {
+		t.Errorf("a stale one: %+v, %v", img, err)
+	}
+	root, img, err := b.Export(t.Context(), f, []byte("agent"))
+	if err != nil || img.Version != "1.0" {
+		t.Fatalf("the image is %+v, %v", img, err)
+	}
+	names := make(map[string]bool)
+	for in := tar.NewReader(root); ; {
+		h, err := in.Next()
+		if err != nil {
+			break
+		}
+		names[h.Name] = true
+	}
+	if !names["app/preheat-agent"] || !names["app/tiny/warm.sh"] {
+		t.Errorf("what is exported lacks the agent: %d entries", len(names))
+	}
+	if err := root.Close(); err != nil {
+		t.Error(err)
+	}
+	if containers, _ := leavings(t, b, f); containers != 0 {
+		t.Errorf("%d containers are left", containers)
 	}
 }

@@ -17,23 +17,35 @@ import (
 	"github.com/docker/docker/client"
 
 	"github.com/preheat/preheat/sandbox/docker/enginetest"
+	"github.com/preheat/preheat/sandbox/images"
 	"github.com/preheat/preheat/sandbox/languages"
 )
 
 // testPrefix keeps the tests' images apart from those that serve.
 const testPrefix = "preheat-test-images-"
 
-func newTestBuilder(t *testing.T) (*Builder, *client.Client) {
+// testBuilder is a builder and its store.
+type testBuilder struct {
+	*images.Builder
+	*Store
+}
+
+func newTestBuilder(t *testing.T) (testBuilder, *client.Client) {
 	t.Helper()
 	cli := enginetest.Client(t)
-	cfg := Config{Prefix: testPrefix, NPMRegistry: os.Getenv("npm_config_registry")}
+	cfg := images.Config{NPMRegistry: os.Getenv("npm_config_registry")}
 	if file := os.Getenv("SSL_CERT_FILE"); file != "" {
 		var err error
 		if cfg.CACerts, err = os.ReadFile(file); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return New(cli, cfg), cli
+	return builderWith(cli, cfg), cli
+}
+
+func builderWith(cli *client.Client, cfg images.Config) testBuilder {
+	store := New(cli, testPrefix)
+	return testBuilder{images.New(store, cfg), store}
 }
 
 // buildAgent compiles a static program that prints a word.
@@ -70,7 +82,7 @@ func folderOf(t *testing.T, name string) languages.Folder {
 }
 
 // build builds f's image and removes it after the test.
-func build(t *testing.T, b *Builder, f languages.Folder, agent []byte, o Options) Image {
+func build(t *testing.T, b testBuilder, f languages.Folder, agent []byte, o images.Options) images.Image {
 	t.Helper()
 	t.Cleanup(func() {
 		if err := b.removeImage(context.WithoutCancel(t.Context()), b.Ref(f.Manifest.Name)); err != nil {
@@ -103,7 +115,7 @@ func create(t *testing.T, cli *client.Client, ref string, cmd ...string) string 
 }
 
 // output runs cmd in the image and returns what it printed.
-func output(t *testing.T, b *Builder, ref string, cmd ...string) string {
+func output(t *testing.T, b testBuilder, ref string, cmd ...string) string {
 	t.Helper()
 	id := create(t, b.cli, ref, cmd...)
 	if err := b.cli.ContainerStart(t.Context(), id, container.StartOptions{}); err != nil {
@@ -164,4 +176,20 @@ func saved(t *testing.T, cli *client.Client, ref string) map[string]*tar.Header 
 		}
 		entries[strings.Trim(h.Name, "/")] = h
 	}
+}
+
+// debianRoot returns the Debian root of an embedded language, from which its own
+// image is made, too.
+func debianRoot(t *testing.T, b testBuilder, language string) string {
+	t.Helper()
+	f := folderOf(t, language)
+	ref := images.DebianRef(language, f.Recipe.Root())
+	root, err := b.Root(t.Context(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if root.ID == "" {
+		build(t, b, f, []byte("agent"), images.Options{Base: images.Debian})
+	}
+	return ref
 }

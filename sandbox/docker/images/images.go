@@ -1,27 +1,30 @@
-// Package images makes the languages' images through the Engine's API.
+// Package images keeps the languages' images in a Docker Engine.
 //
-// Start at [New] and [Builder.Build]. An image is one flat layer: a base root
-// (a registry's image, or a Debian root made here), with the recipe's packages,
-// changed by its setup, stripped by the layout's rules, with the agent and the
-// language's files in /app. Its labels say what it was made from, so that [Builder.List]
-// knows a stale one.
+// Start at [New], which gives the store for a Builder of sandbox/images. A root
+// is an image with its name; a step runs in a container; a finished image is one
+// layer whose labels say what it was made from. [Store.Export] takes a finished
+// image out again, for a machine whose sandboxes need no Engine.
 //
-// How it fails: Build returns an error and has removed what it made on the way;
-// a tag only ever names a finished image.
+// How it fails: a failed import, pull or step leaves no image and no container;
+// those of a builder that was killed are swept once they are too old for any
+// that works.
 package images
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
+	"github.com/preheat/preheat/sandbox/images"
 	"github.com/preheat/preheat/sandbox/languages"
 )
 
@@ -30,194 +33,175 @@ const (
 	LabelLanguage = "preheat.language" // the language's name
 	LabelVersion  = "preheat.version"  // of the interpreter
 	LabelHash     = "preheat.hash"     // languages.Folder.Hash
-	LabelBase     = "preheat.base"     // Registry or Debian
+	LabelBase     = "preheat.base"     // images.Registry or images.Debian
 )
 
-// BaseKind says where a base root comes from.
-type BaseKind string
+// DefaultPrefix is before the language in an image's name.
+const DefaultPrefix = "preheat-"
 
-// The kinds of base.
-const (
-	Auto     BaseKind = "auto"     // the registry's image where it can be had, else Debian
-	Registry BaseKind = "registry" // the registry's image
-	Debian   BaseKind = "debian"   // a root made by mmdebstrap
-)
-
-// Freshness compares an image with what would be built now.
-type Freshness string
-
-// What an image can be.
-const (
-	Fresh   Freshness = "fresh"
-	Stale   Freshness = "stale"   // made from another recipe, warm-up, agent or layout
-	Missing Freshness = "missing" // not there
-)
-
-// Image is what the engine has for one language.
-type Image struct {
-	Language  string
-	Ref       string // the image's name, such as "preheat-python:latest"
-	Freshness Freshness
-
-	// The rest is zero when the image is missing.
-	ID      string
-	Version string // of the interpreter
-	Hash    string
-	Base    BaseKind
-	Size    int64 // bytes
-	Created time.Time
+// Store keeps images in one engine. It is safe for concurrent use.
+type Store struct {
+	cli    *client.Client
+	prefix string
 }
 
-// Config is what a Builder needs to know. Its zero value takes the defaults.
-type Config struct {
-	Prefix      string        // before the language in an image's name; default "preheat-"
-	NPMRegistry string        // URL; default https://registry.npmjs.org
-	PackageEnv  []string      // for pip, npm and apt where packages are installed, NAME=value
-	CACerts     []byte        // PEM; what pip and npm trust, or empty for their own
-	PullWait    time.Duration // a registry silent for longer counts as absent; default 15 s
-}
+var _ images.Store = (*Store)(nil)
 
-// Builder makes images on one engine. It is safe for concurrent use.
-type Builder struct {
-	cli  *client.Client
-	cfg  Config
-	http *http.Client
-}
-
-// New returns a Builder on cli, which stays the caller's to close.
-func New(cli *client.Client, cfg Config) *Builder {
-	if cfg.Prefix == "" {
-		cfg.Prefix = "preheat-"
-	}
-	if cfg.NPMRegistry == "" {
-		cfg.NPMRegistry = "https://registry.npmjs.org"
-	}
-	if cfg.PullWait == 0 {
-		cfg.PullWait = 15 * time.Second
-	}
-	return &Builder{cli: cli, cfg: cfg, http: &http.Client{Timeout: npmTimeout}}
-}
-
-// Options of one build.
-type Options struct {
-	Base  BaseKind // default Auto; it decides nothing for an image that is fresh
-	Force bool     // build a fresh image again, and its base too
-}
+// New returns the store of the engine behind cli, which stays the caller's to
+// close. The images' names begin with prefix.
+func New(cli *client.Client, prefix string) *Store { return &Store{cli: cli, prefix: prefix} }
 
 // Ref returns the name of a language's image.
-func (b *Builder) Ref(language string) string { return b.cfg.Prefix + language + ":latest" }
+func (s *Store) Ref(language string) string { return s.prefix + language + ":latest" }
 
-// Build makes sure that f's image is there and fresh. It calls progress, one
-// line at a time and from one goroutine at a time, before whatever may take
-// longer than two seconds.
-func (b *Builder) Build(ctx context.Context, f languages.Folder, agent []byte, o Options, progress func(line string)) (Image, error) {
-	if len(agent) == 0 {
-		return Image{}, errors.New("images: the agent is empty")
-	}
-	old, err := b.inspect(ctx, f, agent)
-	if err != nil || old.Freshness == Fresh && !o.Force {
-		return old, err
-	}
-	start := time.Now()
-	say := func(format string, args ...any) {
-		progress(f.Manifest.Name + ": " + fmt.Sprintf(format, args...))
-	}
-	if err := b.removeAbandoned(ctx); err != nil {
-		return Image{}, fmt.Errorf("images: %s: %w", f.Manifest.Name, err)
-	}
-	base, err := b.base(ctx, f, o, say)
-	if err == nil {
-		base, err = b.withPackages(ctx, f, base, o.Force, say)
-	}
-	if err != nil {
-		return Image{}, fmt.Errorf("images: %s: %w", f.Manifest.Name, err)
-	}
-	id, err := b.make(ctx, f, agent, base, say)
-	if err != nil {
-		return Image{}, fmt.Errorf("images: %s: %w", f.Manifest.Name, err)
-	}
-	if err := b.retag(ctx, id, old.Ref); err != nil {
-		return Image{}, fmt.Errorf("images: %s: %w", f.Manifest.Name, err)
-	}
-	img, err := b.inspect(ctx, f, agent)
-	if err == nil {
-		say("%s is ready: version %s, %d MB, %.0f s", img.Ref, img.Version, img.Size/1e6, time.Since(start).Seconds())
-	}
-	return img, err
+// Lock needs to do nothing: two builders of one language make two images, and
+// the name goes to the last.
+func (s *Store) Lock(context.Context, string, func()) (io.Closer, error) {
+	return io.NopCloser(nil), nil
 }
 
-// List tells of each folder's image, in the folders' order.
-func (b *Builder) List(ctx context.Context, folders []languages.Folder, agent []byte) ([]Image, error) {
-	list := make([]Image, 0, len(folders))
-	for _, f := range folders {
-		img, err := b.inspect(ctx, f, agent)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, img)
-	}
-	return list, nil
-}
-
-func (b *Builder) inspect(ctx context.Context, f languages.Folder, agent []byte) (Image, error) {
-	img := Image{Language: f.Manifest.Name, Ref: b.Ref(f.Manifest.Name), Freshness: Missing}
-	found, err := b.cli.ImageInspect(ctx, img.Ref)
+// Image implements images.Store.
+func (s *Store) Image(ctx context.Context, language, hash string) (images.Image, error) {
+	img := images.Image{Language: language, Ref: s.Ref(language), Freshness: images.Missing}
+	found, err := s.cli.ImageInspect(ctx, img.Ref)
 	if errdefs.IsNotFound(err) {
 		return img, nil
 	}
 	if err != nil {
-		return Image{}, fmt.Errorf("images: inspecting %s: %w", img.Ref, err)
+		return images.Image{}, fmt.Errorf("inspecting %s: %w", img.Ref, err)
 	}
-	img.ID, img.Size, img.Freshness = found.ID, found.Size, Stale
+	img.ID, img.Size = found.ID, found.Size
 	img.Created, _ = time.Parse(time.RFC3339Nano, found.Created) // zero when the engine does not know
 	if found.Config != nil {
 		labels := found.Config.Labels
-		img.Version, img.Hash, img.Base = labels[LabelVersion], labels[LabelHash], BaseKind(labels[LabelBase])
+		img.Version, img.Hash, img.Base = labels[LabelVersion], labels[LabelHash], images.BaseKind(labels[LabelBase])
 	}
-	if img.Hash == f.Hash(agent) {
-		img.Freshness = Fresh
-	}
+	img.Judge(hash)
 	return img, nil
 }
 
-// retag lets ref name the image id, and removes the image that it named before,
-// unless that has another name.
-func (b *Builder) retag(ctx context.Context, id, ref string) error {
-	old, err := b.localImage(ctx, ref)
-	if err == nil {
-		err = b.cli.ImageTag(ctx, id, ref)
+// Finish implements images.Store.
+func (s *Store) Finish(ctx context.Context, img images.Image, write func(io.Writer) error) error {
+	id, err := s.importTar(ctx, changes(map[string]string{
+		LabelLanguage: img.Language,
+		LabelVersion:  img.Version,
+		LabelHash:     img.Hash,
+		LabelBase:     string(img.Base),
+	}), write)
+	if err != nil {
+		return err
+	}
+	return s.retag(ctx, id, s.Ref(img.Language))
+}
+
+// Root implements images.Store.
+func (s *Store) Root(ctx context.Context, ref string) (images.Root, error) {
+	found, err := s.cli.ImageInspect(ctx, ref)
+	if errdefs.IsNotFound(err) {
+		return images.Root{}, nil
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("tagging %s: %w", ref, err), b.removeImage(ctx, id))
+		return images.Root{}, fmt.Errorf("inspecting %s: %w", ref, err)
 	}
-	if old == "" || old == id {
+	return root(found.ID), nil
+}
+
+// root is the root with an image's id, which changes with its content.
+func root(id string) images.Root { return images.Root{ID: id, Stamp: id} }
+
+// Import implements images.Store.
+func (s *Store) Import(ctx context.Context, ref string, write func(io.Writer) error) (images.Root, error) {
+	id, err := s.importTar(ctx, nil, write)
+	if err != nil {
+		return images.Root{}, err
+	}
+	return root(id), s.retag(ctx, id, ref)
+}
+
+// Pull implements images.Store.
+func (s *Store) Pull(ctx context.Context, ref string, heard func(line string)) error {
+	body, err := s.cli.ImagePull(ctx, ref, image.PullOptions{})
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return readMessages(body, func(m message) {
+		line := ""
+		if m.ProgressDetail.Total == 0 && m.Status != "Waiting" {
+			line = strings.TrimSpace(m.Status + " " + m.ID)
+		}
+		heard(line)
+	})
+}
+
+// Export returns the root of f's image as a tar, with what the engine adds to a
+// container's, and tells of the image. The tar is nil unless the image is fresh.
+func (s *Store) Export(ctx context.Context, f languages.Folder, agent []byte) (io.ReadCloser, images.Image, error) {
+	img, err := s.Image(ctx, f.Manifest.Name, f.Hash(agent))
+	if err != nil || img.Freshness != images.Fresh {
+		return nil, img, err
+	}
+	created, err := s.cli.ContainerCreate(ctx,
+		&container.Config{Image: img.ID, Cmd: []string{"true"}, Labels: map[string]string{LabelStep: img.Language}},
+		&container.HostConfig{NetworkMode: "none"}, nil, nil, "") // it is never started
+	if err != nil {
+		return nil, img, fmt.Errorf("creating a container of %s: %w", img.Ref, err)
+	}
+	body, err := s.cli.ContainerExport(ctx, created.ID)
+	if err != nil {
+		return nil, img, errors.Join(fmt.Errorf("exporting %s: %w", img.Ref, err), s.removeContainer(ctx, created.ID))
+	}
+	return exported{body, func() error { return s.removeContainer(ctx, created.ID) }}, img, nil
+}
+
+// exported is the tar of a container that goes with it.
+type exported struct {
+	io.ReadCloser
+	remove func() error
+}
+
+// Close also removes the container.
+func (e exported) Close() error { return errors.Join(e.ReadCloser.Close(), e.remove()) }
+
+// retag lets ref name the image id, and removes the image that it named before,
+// unless that has another name.
+func (s *Store) retag(ctx context.Context, id, ref string) error {
+	old, err := s.Root(ctx, ref)
+	if err == nil {
+		err = s.cli.ImageTag(ctx, id, ref)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("tagging %s: %w", ref, err), s.removeImage(ctx, id))
+	}
+	if old.ID == "" || old.ID == id {
 		return nil
 	}
-	found, err := b.cli.ImageInspect(ctx, old)
+	found, err := s.cli.ImageInspect(ctx, old.ID)
 	if errdefs.IsNotFound(err) || err == nil && len(found.RepoTags) > 0 {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("inspecting %s: %w", old, err)
+		return fmt.Errorf("inspecting %s: %w", old.ID, err)
 	}
-	return b.removeImage(ctx, old)
+	return s.removeImage(ctx, old.ID)
 }
 
 // removeImage removes an image, or its one name, unless a container needs it.
 // It works on a cancelled context too.
-func (b *Builder) removeImage(ctx context.Context, ref string) error {
+func (s *Store) removeImage(ctx context.Context, ref string) error {
 	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
-	_, err := b.cli.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
+	_, err := s.cli.ImageRemove(ctx, ref, image.RemoveOptions{PruneChildren: true})
 	if err == nil || errdefs.IsNotFound(err) || errdefs.IsConflict(err) {
 		return nil
 	}
 	return fmt.Errorf("removing the image %s: %w", ref, err)
 }
 
-// removeOtherTags removes the tags of repository other than ref.
-func (b *Builder) removeOtherTags(ctx context.Context, repository, ref string) error {
-	found, err := b.cli.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", repository))})
+// RemoveOthers implements images.Store.
+func (s *Store) RemoveOthers(ctx context.Context, ref string) error {
+	repository, _, _ := strings.Cut(ref, ":")
+	found, err := s.cli.ImageList(ctx, image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", repository))})
 	if err != nil {
 		return fmt.Errorf("listing %s: %w", repository, err)
 	}
@@ -226,7 +210,7 @@ func (b *Builder) removeOtherTags(ctx context.Context, repository, ref string) e
 			if tag == ref {
 				continue
 			}
-			if err := b.removeImage(ctx, tag); err != nil {
+			if err := s.removeImage(ctx, tag); err != nil {
 				return err
 			}
 		}

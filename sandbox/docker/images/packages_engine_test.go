@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 
@@ -15,30 +14,28 @@ import (
 	"github.com/docker/docker/api/types/image"
 	"github.com/docker/docker/client"
 
+	"github.com/preheat/preheat/sandbox/images"
 	"github.com/preheat/preheat/sandbox/languages"
 )
 
+const packagesRepository = "preheat-packages-" // and the language's name
+
 // withOwnPackages returns an embedded language under a name of the test's, with
 // packages. What is kept of them is removed after the test.
-func withOwnPackages(t *testing.T, b *Builder, language string, p languages.Packages) languages.Folder {
+func withOwnPackages(t *testing.T, b testBuilder, language string, p languages.Packages) languages.Folder {
 	t.Helper()
 	f := folderOf(t, language)
 	f.Manifest.Name, f.Recipe.Packages = "test"+language, p
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		for _, repository := range []string{debianRepository(f.Manifest.Name), packagesRepository(f.Manifest.Name)} {
-			if err := b.removeOtherTags(ctx, repository, ""); err != nil {
+		for _, repository := range []string{"preheat-base-", packagesRepository} {
+			if err := b.RemoveOthers(ctx, repository+f.Manifest.Name); err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	base := f.Recipe.Base // what the language's own image is made from will do
-	base.Image = ""
-	root, err := b.debianBase(t.Context(), language, base, false, t.Logf)
-	if err == nil {
-		err = b.cli.ImageTag(t.Context(), root.id, debianRef(f.Manifest.Name, f.Recipe.Root()))
-	}
-	if err != nil {
+	own := debianRoot(t, b, language) // it will do
+	if err := b.cli.ImageTag(t.Context(), own, images.DebianRef(f.Manifest.Name, f.Recipe.Root())); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -47,8 +44,8 @@ func withOwnPackages(t *testing.T, b *Builder, language string, p languages.Pack
 func TestNPMPackagesAreFoundFromTheWorkFolder(t *testing.T) {
 	b, cli := newTestBuilder(t)
 	f := withOwnPackages(t, b, "node", languages.Packages{NPM: []string{"left-pad@1.3.0", "@sindresorhus/is@7.0.1"}})
-	build(t, b, f, []byte("agent"), Options{Base: Debian})
-	img, err := b.Build(t.Context(), f, []byte("another agent"), Options{Base: Debian}, func(line string) {
+	build(t, b, f, []byte("agent"), images.Options{Base: images.Debian})
+	img, err := b.Build(t.Context(), f, []byte("another agent"), images.Options{Base: images.Debian}, func(line string) {
 		if strings.Contains(line, "packages") {
 			t.Errorf("they are installed again: %s", line)
 		}
@@ -114,16 +111,16 @@ func wheelIndex(t *testing.T, name, version string) string {
 
 func TestPipPackagesAreFoundFromTheWorkFolder(t *testing.T) {
 	_, cli := newTestBuilder(t)
-	b := New(cli, Config{Prefix: testPrefix, PackageEnv: []string{"PIP_INDEX_URL=" + wheelIndex(t, "probe", "1.2")}})
+	b := builderWith(cli, images.Config{PackageEnv: []string{"PIP_INDEX_URL=" + wheelIndex(t, "probe", "1.2")}})
 	f := withOwnPackages(t, b, "python", languages.Packages{Pip: []string{"probe==1.2"}})
-	img := build(t, b, f, []byte("agent"), Options{Base: Debian})
+	img := build(t, b, f, []byte("agent"), images.Options{Base: images.Debian})
 	if got := output(t, b, img.Ref, "python3", "-c", "import probe; print(probe.answer())"); got != "42\n" {
 		t.Errorf("import gives %q", got)
 	}
 	if got := output(t, b, img.Ref, "python3", "-m", "pip"); !strings.Contains(got, "No module named pip") {
 		t.Errorf("pip is in the image: %s", got)
 	}
-	kept, err := cli.ImageList(t.Context(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", packagesRepository(f.Manifest.Name)))})
+	kept, err := cli.ImageList(t.Context(), image.ListOptions{Filters: filters.NewArgs(filters.Arg("reference", packagesRepository+f.Manifest.Name))})
 	if err != nil || len(kept) != 1 {
 		t.Fatalf("%d images with the packages are kept, %v", len(kept), err)
 	}
@@ -140,26 +137,28 @@ func TestPipPackagesAreFoundFromTheWorkFolder(t *testing.T) {
 
 func TestAptPackagesAreInstalledInARegistrysImage(t *testing.T) {
 	b, _ := newTestBuilder(t)
-	id, err := b.importDebian(t.Context(), languages.Base{Debian: &languages.Debian{Suite: "bookworm", Packages: []string{"apt"}}}, t.Logf)
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := folderOf(t, "lua")
+	withApt := f
+	withApt.Manifest.Name, withApt.Manifest.VersionCommand = "testapt", []string{"echo", "1.0"}
+	withApt.Recipe = languages.Recipe{Base: languages.Base{Debian: &languages.Debian{Suite: "bookworm", Packages: []string{"apt"}}}}
+	build(t, b, withApt, []byte("agent"), images.Options{})
 	f.Manifest.Name, f.Recipe.Base = "testlua", languages.Base{Image: testPrefix + "registry:apt"}
 	t.Cleanup(func() {
 		ctx := context.WithoutCancel(t.Context())
-		if err := b.removeOtherTags(ctx, packagesRepository("testlua"), ""); err != nil {
-			t.Error(err)
+		for _, repository := range []string{packagesRepository + "testlua", "preheat-base-testapt"} {
+			if err := b.RemoveOthers(ctx, repository); err != nil {
+				t.Error(err)
+			}
 		}
 		if err := b.removeImage(ctx, f.Recipe.Base.Image); err != nil {
 			t.Error(err)
 		}
 	})
-	if err := b.retag(t.Context(), id, f.Recipe.Base.Image); err != nil {
+	if err := b.cli.ImageTag(t.Context(), images.DebianRef("testapt", withApt.Recipe.Base), f.Recipe.Base.Image); err != nil {
 		t.Fatal(err)
 	}
-	img := build(t, b, f, []byte("agent"), Options{})
-	if img.Base != Registry || !strings.HasPrefix(img.Version, "5.4") {
+	img := build(t, b, f, []byte("agent"), images.Options{})
+	if img.Base != images.Registry || !strings.HasPrefix(img.Version, "5.4") {
 		t.Errorf("the image is %+v", img)
 	}
 	if got := output(t, b, img.Ref, "lua", "-e", "print(2 + 2)"); got != "4\n" {
@@ -171,16 +170,9 @@ func TestAPackageThatIsNotThereIsToldWithTheToolsReason(t *testing.T) {
 	b, _ := newTestBuilder(t)
 	f := tinyFolder(t, b)
 	f.Recipe.Packages.Apt = []string{"jq"}
-	_, err := b.Build(t.Context(), f, []byte("agent"), Options{}, func(string) {})
+	_, err := b.Build(t.Context(), f, []byte("agent"), images.Options{}, func(string) {})
 	if err == nil || !strings.Contains(err.Error(), "apt packages need a base of Debian") {
 		t.Errorf("error %v, want the reason", err)
 	}
 	checkNothingLeft(t, b, f)
-}
-
-func TestInstallLinesNameEachTool(t *testing.T) {
-	got := installLines(languages.Packages{Pip: []string{"a==1", "b==2"}, NPM: []string{"c@1.0.0"}})
-	if want := []string{"pip 'a==1' 'b==2'", "npm 'c@1.0.0'"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
-	}
 }

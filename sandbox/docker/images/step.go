@@ -13,6 +13,8 @@ import (
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/pkg/stdcopy"
+
+	"github.com/preheat/preheat/sandbox/images"
 )
 
 // LabelStep marks a container that a build makes, with the language's name.
@@ -30,47 +32,54 @@ const (
 	maxLogBytes = 64 << 10
 )
 
-// step is a container that changes a root.
-type step struct {
-	what     string // it does, for people
-	language string
-	image    string
-	network  container.NetworkMode
-	script   string                  // for a shell, as root; what it prints is shown when it fails
-	command  []string                // what the same shell runs then; its output is the step's
-	write    func(*tar.Writer) error // writes files for the root
-}
-
-// run makes the step's container, runs it to its end, lets then take the
-// container and what the command printed, and removes the container.
-func (b *Builder) run(ctx context.Context, s step, then func(ctx context.Context, container, stdout string) error) (err error) {
-	id, err := b.create(ctx, s)
+// Run implements images.Store.
+func (s *Store) Run(ctx context.Context, step images.Step, then func(context.Context, images.Changed) error) (err error) {
+	id, err := s.create(ctx, step)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, b.removeContainer(ctx, id)) }()
-	stdout, err := b.finish(ctx, s, id)
+	defer func() { err = errors.Join(err, s.removeContainer(ctx, id)) }()
+	stdout, err := s.finish(ctx, step, id)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	return then(ctx, id, stdout)
+	return then(ctx, images.Changed{
+		Output: stdout,
+		Export: func(ctx context.Context) (io.ReadCloser, error) {
+			body, err := s.cli.ContainerExport(ctx, id)
+			if err != nil {
+				return nil, fmt.Errorf("exporting a container: %w", err)
+			}
+			return body, nil
+		},
+		Keep: func(ctx context.Context, ref string) (images.Root, error) {
+			committed, err := s.cli.ContainerCommit(ctx, id, container.CommitOptions{})
+			if err != nil {
+				return images.Root{}, fmt.Errorf("committing a container: %w", err)
+			}
+			return root(committed.ID), s.retag(ctx, committed.ID, ref)
+		},
+	})
 }
 
-func (b *Builder) create(ctx context.Context, s step) (string, error) {
+func (s *Store) create(ctx context.Context, step images.Step) (string, error) {
 	pids := int64(256)
-	created, err := b.cli.ContainerCreate(ctx,
+	network := container.NetworkMode("none")
+	if step.Network {
+		network = "host"
+	}
+	created, err := s.cli.ContainerCreate(ctx,
 		&container.Config{
-			Image:      s.image,
+			Image:      step.Root,
 			User:       "0:0",
 			WorkingDir: "/",
-			Entrypoint: []string{"/bin/sh", "-ec", "{ :\n" + s.script + "\n} >&2\nexec \"$@\"", "sh"},
-			Cmd:        s.command,
-			Labels:     map[string]string{LabelStep: s.language},
+			Entrypoint: step.Args(),
+			Labels:     map[string]string{LabelStep: step.Language},
 		},
 		&container.HostConfig{
-			NetworkMode: s.network,
+			NetworkMode: network,
 			CapDrop:     []string{"NET_RAW"},
 			SecurityOpt: []string{"no-new-privileges"},
 			LogConfig:   container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "1m"}},
@@ -84,21 +93,21 @@ func (b *Builder) create(ctx context.Context, s step) (string, error) {
 
 // finish gives the container its files, runs it to its end, and returns what
 // its command printed.
-func (b *Builder) finish(ctx context.Context, s step, id string) (string, error) {
+func (s *Store) finish(ctx context.Context, step images.Step, id string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, stepTimeout, fmt.Errorf("it took longer than %s", stepTimeout))
 	defer cancel()
 	var files bytes.Buffer
 	out := tar.NewWriter(&files)
-	if err := errors.Join(s.write(out), out.Close()); err != nil {
+	if err := errors.Join(step.Write(out), out.Close()); err != nil {
 		return "", err
 	}
-	if err := b.cli.CopyToContainer(ctx, id, "/", &files, container.CopyToContainerOptions{}); err != nil {
+	if err := s.cli.CopyToContainer(ctx, id, "/", &files, container.CopyToContainerOptions{}); err != nil {
 		return "", fmt.Errorf("copying files to a container: %w", err)
 	}
-	if err := b.cli.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
+	if err := s.cli.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
 		return "", fmt.Errorf("starting a container: %w", err)
 	}
-	done, failed := b.cli.ContainerWait(ctx, id, container.WaitConditionNotRunning)
+	done, failed := s.cli.ContainerWait(ctx, id, container.WaitConditionNotRunning)
 	var status container.WaitResponse
 	select {
 	case status = <-done:
@@ -106,21 +115,21 @@ func (b *Builder) finish(ctx context.Context, s step, id string) (string, error)
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		return "", fmt.Errorf("waiting for %s: %w", s.what, err)
+		return "", fmt.Errorf("waiting for %s: %w", step.What, err)
 	}
-	stdout, stderr, err := b.logs(ctx, id)
+	stdout, stderr, err := s.logs(ctx, id)
 	if err != nil {
 		return "", err
 	}
 	if status.StatusCode != 0 {
-		return "", fmt.Errorf("%s ended with exit code %d:\n%s", s.what, status.StatusCode, stderr+stdout)
+		return "", fmt.Errorf("%s ended with exit code %d:\n%s", step.What, status.StatusCode, stderr+stdout)
 	}
 	return stdout, nil
 }
 
 // logs returns the last lines of a container's output.
-func (b *Builder) logs(ctx context.Context, id string) (stdout, stderr string, err error) {
-	body, err := b.cli.ContainerLogs(ctx, id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: "30"})
+func (s *Store) logs(ctx context.Context, id string) (stdout, stderr string, err error) {
+	body, err := s.cli.ContainerLogs(ctx, id, container.LogsOptions{ShowStdout: true, ShowStderr: true, Tail: "30"})
 	if err != nil {
 		return "", "", fmt.Errorf("reading a container's output: %w", err)
 	}
@@ -133,27 +142,27 @@ func (b *Builder) logs(ctx context.Context, id string) (stdout, stderr string, e
 }
 
 // removeContainer works on a cancelled context too.
-func (b *Builder) removeContainer(ctx context.Context, id string) error {
+func (s *Store) removeContainer(ctx context.Context, id string) error {
 	ctx, cancel := cleanupContext(ctx)
 	defer cancel()
-	err := b.cli.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
+	err := s.cli.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true})
 	if err == nil || errdefs.IsNotFound(err) || errdefs.IsConflict(err) { // another removes it
 		return nil
 	}
 	return fmt.Errorf("removing a container: %w", err)
 }
 
-// removeAbandoned removes the containers of builders that were killed: those
+// Sweep removes the containers of builders that were killed: those
 // too old for any that works.
-func (b *Builder) removeAbandoned(ctx context.Context) error {
-	found, err := b.cli.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", LabelStep))})
+func (s *Store) Sweep(ctx context.Context) error {
+	found, err := s.cli.ContainerList(ctx, container.ListOptions{All: true, Filters: filters.NewArgs(filters.Arg("label", LabelStep))})
 	if err != nil {
 		return fmt.Errorf("listing what earlier builds left: %w", err)
 	}
 	var all []error
 	for _, c := range found {
 		if time.Since(time.Unix(c.Created, 0)) > stepAge {
-			all = append(all, b.removeContainer(ctx, c.ID))
+			all = append(all, s.removeContainer(ctx, c.ID))
 		}
 	}
 	return errors.Join(all...)

@@ -12,12 +12,14 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+
+	"github.com/preheat/preheat/sandbox/images"
 )
 
 func TestContainersThatAKilledBuilderLeftAreRemoved(t *testing.T) {
 	var filter string
 	var removed []string
-	b := builderOn(t, func(r *http.Request) (*http.Response, error) {
+	s := storeOn(t, func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodDelete {
 			removed = append(removed, path.Base(r.URL.Path))
 			return answer(http.StatusConflict, strings.NewReader(`{"message": "removal is in progress"}`)), nil
@@ -27,7 +29,7 @@ func TestContainersThatAKilledBuilderLeftAreRemoved(t *testing.T) {
 		return answer(http.StatusOK, strings.NewReader(fmt.Sprintf(`[{"Id": "old", "State": "running", "Created": %d}, {"Id": "young", "State": "exited", "Created": %d}]`,
 			now.Add(-stepAge-time.Minute).Unix(), now.Add(-stepAge+time.Minute).Unix()))), nil
 	})
-	if err := b.removeAbandoned(t.Context()); err != nil {
+	if err := s.Sweep(t.Context()); err != nil {
 		t.Error(err)
 	}
 	if !slices.Equal(removed, []string{"old"}) || !strings.Contains(filter, LabelStep) {
@@ -40,7 +42,7 @@ func TestAStepsContainerIsLabelledAndHasNoNetwork(t *testing.T) {
 		container.Config
 		HostConfig container.HostConfig
 	}
-	b := builderOn(t, func(r *http.Request) (*http.Response, error) {
+	s := storeOn(t, func(r *http.Request) (*http.Response, error) {
 		switch body, err := io.ReadAll(r.Body); {
 		case err != nil:
 			return nil, err
@@ -49,8 +51,8 @@ func TestAStepsContainerIsLabelledAndHasNoNetwork(t *testing.T) {
 		}
 		return answer(http.StatusNotFound, strings.NewReader("{}")), nil
 	})
-	f := debianless(folderOf(t, "lua").Recipe.Base)
-	if _, err := b.make(t.Context(), f, []byte("agent"), baseImage{"sha256:abc", Debian}, t.Logf); err == nil || !strings.Contains(err.Error(), "enough") {
+	step := images.Step{Language: "lua", Root: "sha256:abc", Command: []string{"true"}}
+	if err := s.Run(t.Context(), step, nil); err == nil || !strings.Contains(err.Error(), "enough") {
 		t.Fatalf("error %v, want the engine's", err)
 	}
 	if sent.Labels[LabelStep] != "lua" || sent.HostConfig.NetworkMode != "none" {

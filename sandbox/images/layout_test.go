@@ -148,6 +148,17 @@ func TestFlattenRefusesATruncatedRoot(t *testing.T) {
 	}
 }
 
+func TestFlattenRefusesARootThatIsTooLarge(t *testing.T) {
+	var root bytes.Buffer
+	w := tar.NewWriter(&root) // its end does not matter: a hole in a sparse file takes no room
+	if err := w.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "x", Size: MaxRootBytes + 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := testLayout().flatten(&root, io.Discard); err == nil || !strings.Contains(err.Error(), "larger") {
+		t.Errorf("error %v, want that it is too large", err)
+	}
+}
+
 func FuzzFilter(f *testing.F) {
 	for _, name := range []string{"usr/bin/env", "./", "../x", "/app", "app/lua/x", "app/./preheat-agent", "app/lua/../preheat-agent", "work/", "./work", "usr/share/doc/x", "a\x00b", "app//x", "./app/preheat-agent/"} {
 		f.Add(name, "usr/bin/a", byte(tar.TypeReg), int64(0o6777))

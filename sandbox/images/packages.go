@@ -8,8 +8,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/docker/docker/api/types/container"
-
 	"github.com/preheat/preheat/sandbox/languages"
 )
 
@@ -26,60 +24,52 @@ var npmTool = languages.NPM{
 	Integrity: "sha512-7HPApk+AflMUavSseL1Pm6CnYqMIHk53x+KmuhqmTDqPkjPMgxIpTPcTqsE91EKNw4gFBJV9fnXiSdGm1DXq9A==",
 }
 
-// withPackages makes sure that the engine has base with f's packages in it.
+// withPackages makes sure that the store has base with f's packages in it.
 //
 // They are installed in a container of their own, the only one with a network:
 // it has the machine's, so that the registries are reached as from there. The
 // result is kept under a tag that says what it was made from, so that a new
 // agent or warm-up takes no network.
-func (b *Builder) withPackages(ctx context.Context, f languages.Folder, base baseImage, renew bool, say sayFunc) (baseImage, error) {
+func (b *Builder) withPackages(ctx context.Context, f languages.Folder, base baseRoot, renew bool, say sayFunc) (baseRoot, error) {
 	p := f.Recipe.Packages
 	if base.kind == Debian {
 		p.Apt = nil // they are in the root
 	}
-	repository := packagesRepository(f.Manifest.Name)
+	repository := "preheat-packages-" + f.Manifest.Name
 	lines := installLines(p)
 	if len(lines) == 0 {
-		return base, b.removeOtherTags(ctx, repository, "")
+		return base, b.store.RemoveOthers(ctx, repository)
 	}
-	ref := repository + ":" + p.Hash(base.id, packagesScript, npmTool.Version)[:12]
-	old, err := b.localImage(ctx, ref)
-	if err != nil {
-		return baseImage{}, err
-	}
-	if old != "" && !renew {
-		return baseImage{old, base.kind}, nil
+	ref := repository + ":" + p.Hash(base.Stamp, packagesScript, npmTool.Version)[:12]
+	root, err := b.store.Root(ctx, ref)
+	if err != nil || root.ID != "" && !renew {
+		return baseRoot{root, base.kind}, err
 	}
 	var npm *npmPackage
 	if len(p.NPM) > 0 {
 		if npm, err = b.fetchNPM(ctx, npmTool, say); err != nil {
-			return baseImage{}, err
+			return baseRoot{}, err
 		}
 		defer npm.remove()
 	}
 	say("installing packages: %s", strings.Join(lines, "; "))
-	install := step{
-		what:     "installing the packages",
-		language: f.Manifest.Name,
-		image:    base.id,
-		network:  "host",
-		script:   packagesScript + strings.Join(lines, "\n") + "\nrm -rf /" + toolsDir,
-		command:  []string{"true"},
-		write:    func(out *tar.Writer) error { return b.writeTools(out, npm) },
+	install := Step{
+		What:     "installing the packages",
+		Language: f.Manifest.Name,
+		Root:     base.ID,
+		Network:  true,
+		Script:   packagesScript + strings.Join(lines, "\n") + "\nrm -rf /" + toolsDir,
+		Command:  []string{"true"},
+		Write:    func(out *tar.Writer) error { return b.writeTools(out, npm) },
 	}
-	var made string
-	err = b.run(ctx, install, func(ctx context.Context, id, _ string) error {
-		committed, err := b.cli.ContainerCommit(ctx, id, container.CommitOptions{})
-		made = committed.ID
+	err = b.store.Run(ctx, install, func(ctx context.Context, done Changed) error {
+		root, err = done.Keep(ctx, ref)
 		return err
 	})
 	if err != nil {
-		return baseImage{}, err
+		return baseRoot{}, err
 	}
-	if err := b.retag(ctx, made, ref); err != nil {
-		return baseImage{}, err
-	}
-	return baseImage{made, base.kind}, b.removeOtherTags(ctx, repository, ref)
+	return baseRoot{root, base.kind}, b.store.RemoveOthers(ctx, ref)
 }
 
 // writeTools writes what the script needs: the environment, in a file because
@@ -102,9 +92,6 @@ func (b *Builder) writeTools(out *tar.Writer, npm *npmPackage) error {
 	}
 	return npm.writeBelow(out, path.Join(toolsDir, "npm"))
 }
-
-// packagesRepository names the base of a language with its packages in it.
-func packagesRepository(language string) string { return "preheat-packages-" + language }
 
 // installLines are the script's lines that install p. The recipe's rules leave
 // nothing in a name that could end the quotes.

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,29 +20,13 @@ import (
 
 const debianTimeout = 15 * time.Minute
 
-// importDebian makes a Debian root and imports it, untagged.
-func (b *Builder) importDebian(ctx context.Context, spec languages.Base, say sayFunc) (string, error) {
+// mmdebstrap returns the path of the tool that makes Debian roots.
+func mmdebstrap() (string, error) {
 	tool, err := exec.LookPath("mmdebstrap")
 	if err != nil {
 		return "", errors.New("mmdebstrap, which makes the Debian root, is not on PATH: install it with `apt-get install mmdebstrap`")
 	}
-	ctx, cancel := context.WithTimeout(ctx, debianTimeout)
-	defer cancel()
-	var pkg *npmPackage
-	if len(spec.NPM) > 0 {
-		npm, ok := spec.NPM[runtime.GOARCH]
-		if !ok {
-			return "", fmt.Errorf("the recipe has no npm package for %s", runtime.GOARCH)
-		}
-		if pkg, err = b.fetchNPM(ctx, npm, say); err != nil {
-			return "", err
-		}
-		defer pkg.remove()
-	}
-	say("making a Debian root with mmdebstrap; this takes about half a minute")
-	return b.importTar(ctx, nil, func(w io.Writer) error {
-		return writeDebian(ctx, tool, *spec.Debian, pkg, w, say)
-	})
+	return tool, nil
 }
 
 // writeDebian runs mmdebstrap and writes its root and the package's files as
@@ -128,7 +111,7 @@ var errBadRoot = errors.New("reading the Debian root")
 // files.
 func mergeDebian(root io.Reader, pkg *npmPackage, w io.Writer) error {
 	out := tar.NewWriter(w)
-	in := tar.NewReader(io.LimitReader(root, maxRootBytes))
+	in := tar.NewReader(io.LimitReader(root, MaxRootBytes))
 	for {
 		h, err := in.Next()
 		if err == io.EOF {

@@ -2,8 +2,8 @@ package images
 
 import (
 	"archive/tar"
+	"bytes"
 	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,43 +23,31 @@ func pretend(t *testing.T, script string) {
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 }
 
-// importer is an engine that reads the tar of an import and hands on the names
-// in it, or the error that ended it.
-func importer(names *[]string, failed *error) engine {
-	return absent(func(r *http.Request) (*http.Response, error) {
-		in := tar.NewReader(r.Body)
-		for {
-			h, err := in.Next()
-			if err == io.EOF {
-				_, *failed = io.Copy(io.Discard, r.Body)
-				break
-			}
-			if err != nil {
-				*failed = err
-				break
-			}
-			*names = append(*names, h.Name)
-		}
-		if *failed != nil {
-			return nil, *failed
-		}
-		return answer(http.StatusOK, strings.NewReader(`{"status": "sha256:abc"}`)), nil
-	})
-}
-
 var bookworm = languages.Base{Debian: &languages.Debian{Suite: "bookworm"}}
+
+func namesIn(t *testing.T, content []byte) (names []string) {
+	t.Helper()
+	for in := tar.NewReader(bytes.NewReader(content)); ; {
+		h, err := in.Next()
+		if err == io.EOF {
+			return names
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, h.Name)
+	}
+}
 
 func TestADebianRootIsImportedWithoutItsDevices(t *testing.T) {
 	pretend(t, `cd "$(mktemp -d)" && mkdir -p dev etc && touch dev/null etc/passwd && echo "I: creating tarball..." >&2 && tar -cf - ./dev ./etc; rm -r "$PWD"`)
-	var names, said []string
-	var failed error
-	id, err := builderOn(t, importer(&names, &failed)).importDebian(t.Context(), bookworm, func(format string, args ...any) {
-		said = append(said, format)
-	})
-	if err != nil || failed != nil || id != "sha256:abc" {
-		t.Fatalf("id %q, %v, %v", id, err, failed)
+	var said []string
+	store := newFake()
+	root, err := New(store, Config{}).importDebian(t.Context(), "base:1", bookworm, func(format string, _ ...any) { said = append(said, format) })
+	if err != nil || root.ID != "base:1" {
+		t.Fatalf("the root is %+v, %v", root, err)
 	}
-	if want := []string{"./dev/", "./etc/", "./etc/passwd"}; !slices.Equal(names, want) {
+	if names, want := namesIn(t, store.roots["base:1"]), []string{"./dev/", "./etc/", "./etc/passwd"}; !slices.Equal(names, want) {
 		t.Errorf("imported %q, want %q", names, want)
 	}
 	if !slices.Contains(said, "mmdebstrap: %s") {
@@ -74,14 +62,13 @@ func TestAMmdebstrapThatFailsIsToldWithItsLogAndImportsNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			pretend(t, script)
-			var names []string
-			var failed error
-			_, err := builderOn(t, importer(&names, &failed)).importDebian(t.Context(), bookworm, t.Logf)
+			store := newFake()
+			_, err := New(store, Config{}).importDebian(t.Context(), "base:1", bookworm, t.Logf)
 			if err == nil || !strings.Contains(err.Error(), "no such suite") || !strings.Contains(err.Error(), "exit status 3") {
 				t.Errorf("error %v, want mmdebstrap's", err)
 			}
-			if failed == nil {
-				t.Error("the engine got a complete tar")
+			if len(store.roots) != 0 {
+				t.Error("the store got a complete tar")
 			}
 		})
 	}

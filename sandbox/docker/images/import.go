@@ -6,54 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"sync"
 
 	"github.com/docker/docker/api/types/image"
-
-	"github.com/preheat/preheat/sandbox/languages"
 )
 
 // searchPath is the PATH of every image.
 const searchPath = "/usr/local/bin:/usr/bin:/bin"
-
-var versionRule = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z.+~_-]{0,63}$`)
-
-// make builds the image from base and returns the id of the untagged result.
-func (b *Builder) make(ctx context.Context, f languages.Folder, agent []byte, base baseImage, say sayFunc) (id string, err error) {
-	l := newLayout(f, agent)
-	setup := step{
-		what:     "the setup or the version command",
-		language: f.Manifest.Name,
-		image:    base.id,
-		network:  "none",
-		script:   strings.Join(f.Recipe.Setup, "\n"),
-		command:  f.Manifest.VersionCommand,
-		write:    l.writeOwn,
-	}
-	say("running the recipe's setup")
-	err = b.run(ctx, setup, func(ctx context.Context, container, stdout string) error {
-		version := strings.TrimSpace(stdout)
-		if !versionRule.MatchString(version) {
-			return fmt.Errorf("the version command printed %q, not a version", version)
-		}
-		say("flattening the root into one layer")
-		root, err := b.cli.ContainerExport(ctx, container)
-		if err != nil {
-			return fmt.Errorf("exporting the setup container: %w", err)
-		}
-		defer root.Close()
-		id, err = b.importTar(ctx, changes(map[string]string{
-			LabelLanguage: f.Manifest.Name,
-			LabelVersion:  version,
-			LabelHash:     f.Hash(agent),
-			LabelBase:     string(base.kind),
-		}), func(w io.Writer) error { return l.flatten(root, w) })
-		return err
-	})
-	return id, err
-}
 
 // changes are the Dockerfile lines that give an imported image its config.
 func changes(labels map[string]string) []string {
@@ -69,7 +29,7 @@ var errImported = errors.New("images: the engine has stopped reading")
 
 // importTar makes an untagged image of the tar that write produces and returns
 // its id. When write fails, the engine is cut off in mid-tar and keeps nothing.
-func (b *Builder) importTar(ctx context.Context, changes []string, write func(io.Writer) error) (string, error) {
+func (s *Store) importTar(ctx context.Context, changes []string, write func(io.Writer) error) (string, error) {
 	pr, pw := io.Pipe()
 	var wg sync.WaitGroup
 	var writeErr error
@@ -77,7 +37,7 @@ func (b *Builder) importTar(ctx context.Context, changes []string, write func(io
 		writeErr = write(pw)
 		pw.CloseWithError(writeErr)
 	})
-	id, err := b.importFrom(ctx, pr, changes)
+	id, err := s.importFrom(ctx, pr, changes)
 	pr.CloseWithError(errImported)
 	wg.Wait()
 	if writeErr != nil && !errors.Is(writeErr, errImported) && !errors.Is(writeErr, io.ErrClosedPipe) {
@@ -87,13 +47,13 @@ func (b *Builder) importTar(ctx context.Context, changes []string, write func(io
 		return id, nil
 	}
 	if id != "" {
-		err = errors.Join(err, b.removeImage(ctx, id))
+		err = errors.Join(err, s.removeImage(ctx, id))
 	}
 	return "", err
 }
 
-func (b *Builder) importFrom(ctx context.Context, r io.Reader, changes []string) (string, error) {
-	body, err := b.cli.ImageImport(ctx, image.ImportSource{Source: r, SourceName: "-"}, "", image.ImportOptions{Changes: changes})
+func (s *Store) importFrom(ctx context.Context, r io.Reader, changes []string) (string, error) {
+	body, err := s.cli.ImageImport(ctx, image.ImportSource{Source: r, SourceName: "-"}, "", image.ImportOptions{Changes: changes})
 	if err != nil {
 		return "", fmt.Errorf("importing the image: %w", err)
 	}

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/preheat/preheat/sandbox/languages"
+	"github.com/preheat/preheat/sandbox/profile"
 )
 
-// Bounds of an exported root. They are far above any base's and keep a broken
-// engine from filling the disk.
+// Bounds of a root. They are far above any base's and keep a broken engine or
+// registry from filling the disk.
 const (
-	maxRootBytes   = 4 << 30
-	maxRootEntries = 1 << 20
+	MaxRootBytes   = 4 << 30
+	MaxRootEntries = 1 << 20
 )
 
 // agentPath is where the image has the agent.
@@ -52,6 +53,16 @@ func newLayout(f languages.Folder, agent []byte) layout {
 	for _, file := range f.App {
 		l.addFile(path.Join("app", l.language, file.Name), 0o444, file.Content)
 	}
+	return l
+}
+
+// withNames adds what an Engine puts over an image's files, and nobody else does:
+// the host's name, and names of other hosts, of which there are none.
+func (l layout) withNames() layout {
+	l.addDir("etc", 0o755)
+	l.addFile("etc/hostname", 0o444, []byte(profile.Hostname+"\n"))
+	l.addFile("etc/hosts", 0o444, []byte("127.0.0.1\tlocalhost\n::1\tlocalhost\n"))
+	l.addFile("etc/resolv.conf", 0o444, nil)
 	return l
 }
 
@@ -175,8 +186,9 @@ func (l layout) flatten(root io.Reader, w io.Writer) error {
 	if err := l.writeOwn(out); err != nil {
 		return err
 	}
-	in := tar.NewReader(io.LimitReader(root, maxRootBytes))
-	for range maxRootEntries {
+	in := tar.NewReader(io.LimitReader(root, MaxRootBytes))
+	var total int64 // a sparse file is larger than what it is in the tar
+	for range MaxRootEntries {
 		h, err := in.Next()
 		if errors.Is(err, io.EOF) {
 			return out.Close()
@@ -191,11 +203,14 @@ func (l layout) flatten(root io.Reader, w io.Writer) error {
 		if keep == nil {
 			continue
 		}
+		if total += keep.Size; total > MaxRootBytes {
+			return fmt.Errorf("the exported root is larger than %d bytes", MaxRootBytes)
+		}
 		if err := copyEntry(out, keep, in); err != nil {
 			return err
 		}
 	}
-	return fmt.Errorf("the exported root has more than %d entries", maxRootEntries)
+	return fmt.Errorf("the exported root has more than %d entries", MaxRootEntries)
 }
 
 func (l layout) writeOwn(out *tar.Writer) error {
