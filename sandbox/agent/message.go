@@ -42,7 +42,7 @@ type Report struct {
 	Flooded     bool   `json:"flooded"`      // ended by the agent at FloodBytes
 	Truncated   bool   `json:"truncated"`    // printed more than OutputBytes on a stream
 	Omitted     int    `json:"omitted"`      // files that match and were not sent
-	CPUMicros   int64  `json:"cpu_us"`       // processor time since READY; zero is unknown
+	CPUMicros   int64  `json:"cpu_us"`       // processor time since RUN; zero is unknown
 	MemoryBytes int64  `json:"memory_bytes"` // the sandbox's peak; zero is unknown
 }
 

@@ -70,7 +70,6 @@ func run(command []string, onDemand bool) error {
 	if err := g.prepare(command); err != nil {
 		return ended(err)
 	}
-	g.usage.mark()
 	if err := g.send(agent.Ready, []byte{agent.Version}); err != nil {
 		return err
 	}
@@ -290,8 +289,10 @@ func (g *guest) frame(f agent.Frame) error {
 	return fmt.Errorf("%w: frame type %#x out of turn", agent.ErrProtocol, byte(f.Type))
 }
 
-// begin starts the program. The token stays here.
+// begin starts the program; the processor time of the warm-up, which may go on
+// until now, is not the program's. The token stays here.
 func (g *guest) begin() (err error) {
+	g.usage.mark()
 	if g.onDemand {
 		if g.child, err = start(g.header.Command, environ(os.Environ(), g.header.Env), false); err == nil {
 			g.child.preferForOOM()

@@ -3,29 +3,31 @@
 //
 // The agent starts the real command, `node main.js`, with this file in
 // NODE_OPTIONS: Node loads it when it is up and before it looks for main.js. Here
-// the modules that programs commonly use are loaded, the agent is told, and Node
-// waits. When the agent lets it go, main.js exists, and Node runs it as it always
-// does. A worker thread loads this file too, and finds nothing to warm.
+// the agent is told, the modules that programs commonly use are loaded until a
+// program comes, and Node waits. When the agent lets it go, main.js exists, and
+// Node runs it as it always does. A worker thread loads this file too, and finds
+// nothing to warm.
 
 const CONTROL = 3;
 
 // What Node reads once, when it starts.
 const STARTUP = /^(NODE_|LC_|LANG|LD_|MALLOC_|GLIBC_|OPENSSL_|SSL_CERT_)/;
 
+// What programs commonly use, in the order of how common it is for its cost.
 const MODULES = [
-  'assert', 'async_hooks', 'buffer', 'child_process', 'crypto', 'events', 'fs', 'fs/promises', 'os', 'path',
-  'perf_hooks', 'querystring', 'readline', 'stream', 'stream/promises', 'string_decoder', 'timers',
-  'timers/promises', 'url', 'util', 'vm', 'worker_threads', 'zlib',
+  'fs', 'path', 'events', 'util', 'os', 'url', 'buffer', 'stream', 'stream/promises', 'string_decoder', 'timers',
+  'timers/promises', 'querystring', 'readline', 'vm', 'async_hooks', 'worker_threads', 'fs/promises',
+  'assert', 'child_process', 'perf_hooks', 'crypto', 'zlib',
 ];
 
 function warm() {
   const fs = require('node:fs');
-  for (const name of MODULES) require(`node:${name}`);
   rehearse();
   delete process.env.NODE_OPTIONS;
   skipTeardown();
 
   fs.writeSync(CONTROL, 'R');
+  preload(fs);
   const words = fs.readFileSync(CONTROL, 'utf8');
   fs.closeSync(CONTROL);
   if (words === '') process.reallyExit(0); // the agent has gone
@@ -36,6 +38,16 @@ function warm() {
   if (entry) enter(entry);
   process.argv.push(...args);
   Object.assign(process.env, env);
+}
+
+// Loads modules until a program comes, which loads the rest itself, as ever. Node
+// cannot ask whether there is something to read; but a program's files come before
+// the agent's words, and nothing else is in the work folder.
+function preload(fs) {
+  for (const name of MODULES) {
+    if (fs.readdirSync('.').length > 0) return;
+    require(`node:${name}`);
+  }
 }
 
 // Runs what every program runs once, so that its code is compiled and its pages

@@ -2,32 +2,33 @@
 
 The agent starts the real command, `python3 -u main.py`, with this file where
 the site module looks for sitecustomize: after the interpreter is up and before
-it opens main.py. Here it loads what programs commonly import, tells the agent,
-and waits. When the agent lets it go, main.py exists, and Python runs it as it
-always does: no frame, name or exit path is ours.
+it opens main.py. Here it tells the agent that it is up, loads what programs
+commonly import for as long as the agent lets it, and waits. When the agent lets
+it go, main.py exists, and Python runs it as it always does: no frame, name or
+exit path is ours.
 """
 
 import sys
 
 
+# What programs commonly import, in the order of how common it is for its cost,
+# as a program would: what a module needs for itself it loads itself. All of them
+# take 6 MiB of an idle sandbox.
+PRELOAD = """
+    types operator collections functools re json enum math itertools time random string heapq
+    datetime typing copy contextlib inspect dataclasses bisect traceback threading
+    urllib.parse pathlib decimal fractions struct array base64 hashlib textwrap shutil csv
+    statistics queue unicodedata warnings weakref
+""".split()
+
+
 def warm():
     import atexit
-    import gc
     import os
 
     # Registered first, so it runs last.
     preloaded = {}
     atexit.register(drop, preloaded)
-
-    import array, base64, bisect, calendar, collections, contextlib, copy  # noqa: E401
-    import csv, dataclasses, datetime, decimal, enum, fractions, functools  # noqa: E401
-    import hashlib, heapq, inspect, io, itertools, json, math, operator  # noqa: E401
-    import pathlib, pprint, queue, random, re, secrets, shutil, statistics  # noqa: E401
-    import string, struct, subprocess, tempfile, textwrap, threading, time  # noqa: E401
-    import traceback, types, typing, unicodedata, uuid, warnings, weakref  # noqa: E401
-
-    # Called before what atexit has.
-    threading._register_atexit(keep_figures, os.getcwd(), os.getpid())
 
     folder = os.path.dirname(__file__)
     del os.environ["PYTHONPATH"]
@@ -36,10 +37,53 @@ def warm():
     import_hidden()
     rehearse()
 
-    preloaded.update(sys.modules)
+    os.write(3, b"R")
+    # An interpreter that is let go early has so little to tear down that this is
+    # left to it, as ever.
+    complete = preload()
+    if complete:
+        freeze(preloaded)
+
+    words = []
+    while part := os.read(3, 65536):
+        words.append(part)
+    os.close(3)
+    if not words:
+        os._exit(0)  # the agent has gone
+    header = decode(b"".join(words))
+    args, env, entry = header.get("args", []), header.get("env", {}), header.get("entry")
+    watch_figures()
+    loaded = sys.modules.copy()
     for name in ("sys", "builtins", "__main__", "sitecustomize"):
-        preloaded.pop(name, None)
-    preloaded[""] = preloaded  # frozen with itself in a cycle: never freed
+        loaded.pop(name, None)
+    if entry or needs_cold_start(env, loaded, os.listdir()):
+        command = [*sys.orig_argv[:-1], entry or sys.orig_argv[-1]]
+        os.execve(sys.executable, [*command, *args], {**os.environ, **env})
+    if complete:
+        preloaded.update(loaded)
+    sys.argv += args
+    sys.orig_argv += args
+    os.environ.update(env)
+
+
+def preload():
+    """Load what programs commonly import, until the agent has said or closed
+    something: the program imports the rest itself, as ever. Tell whether it was
+    all."""
+    import select
+
+    for name in PRELOAD:
+        if select.select((3,), (), (), 0)[0]:
+            return False
+        __import__(name)
+    return True
+
+
+def freeze(preloaded):
+    """Keep the garbage collector from what there is, preloaded included."""
+    import gc
+
+    preloaded[""] = preloaded  # in a cycle with itself: never freed
     # A frozen dict is never found to be garbage, and one that holds nothing is
     # not frozen.
     main = vars(sys.modules["__main__"])
@@ -49,21 +93,14 @@ def warm():
     gc.freeze()
     main.update(kept)
 
-    os.write(3, b"R")
-    words = []
-    while part := os.read(3, 65536):
-        words.append(part)
-    os.close(3)
-    if not words:
-        os._exit(0)  # the agent has gone
-    header = json.loads(b"".join(words))
-    args, env, entry = header.get("args", []), header.get("env", {}), header.get("entry")
-    if entry or needs_cold_start(env, preloaded, os.listdir()):
-        command = [*sys.orig_argv[:-1], entry or sys.orig_argv[-1]]
-        os.execve(sys.executable, [*command, *args], {**os.environ, **env})
-    sys.argv += args
-    sys.orig_argv += args
-    os.environ.update(env)
+
+def decode(words):
+    """Read what the agent says. It seldom says anything, and json is dear."""
+    if words == b"{}":
+        return {}
+    import json
+
+    return json.loads(words)
 
 
 def rehearse():
@@ -88,12 +125,12 @@ def rehearse():
 STARTUP = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_", "GLIBC_", "OPENSSL_", "PATH", "HOME")
 
 
-def needs_cold_start(env, preloaded, files):
+def needs_cold_start(env, loaded, files):
     """Tell whether a warm interpreter would differ from a new one: a variable
     comes too late, or a file of the program hides a module that is loaded, or
     is in the user's site-packages."""
     return any(name.startswith(STARTUP) for name in env) or any(
-        name == ".local" or name.partition(".")[0] in preloaded for name in files
+        name == ".local" or name.partition(".")[0] in loaded for name in files
     )
 
 
@@ -104,6 +141,17 @@ def import_hidden():
         import sitecustomize  # noqa: F401
     except ImportError:
         pass
+
+
+def watch_figures():
+    """Have keep_figures called before what atexit has, where there is a matplotlib:
+    it needs threading, which is dear."""
+    import os
+
+    if any(os.path.exists(os.path.join(folder, "matplotlib")) for folder in ("", *sys.path)):
+        import threading
+
+        threading._register_atexit(keep_figures, os.getcwd(), os.getpid())
 
 
 def keep_figures(work, pid):
@@ -143,12 +191,13 @@ def drop(preloaded):
     preloaded holds on to them, such as a patched class: each is given a token,
     and when that is still alive near the end, what was preloaded goes too.
     """
+    if not preloaded:
+        return
     import gc
     import os
-    import typing
-    import weakref
+    from _weakref import ref
 
-    for forget in getattr(typing, "_cleanups", ()):
+    for forget in getattr(preloaded.get("typing"), "_cleanups", ()):
         forget()  # its caches hold the program's classes
     modules = sys.modules
     for name, module in preloaded.items():
@@ -164,7 +213,7 @@ def drop(preloaded):
     # The interpreter collects garbage, then clears what is left, from the last
     # module on.
     last = type(sys)("last")
-    last.check = Check(weakref.ref(token), preloaded, weakref.ref, gc.unfreeze, gc.collect)
+    last.check = Check(ref(token), preloaded, ref, gc.unfreeze, gc.collect)
     modules["last"] = preloaded["last"] = last
 
 
