@@ -1,12 +1,15 @@
-package docker
+package oci
 
 import (
 	"archive/tar"
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"io"
 	"os"
+	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -14,13 +17,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/docker/docker/api/types/container"
-	"github.com/docker/docker/pkg/stdcopy"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
 
 	"github.com/preheat/preheat/sandbox"
-	"github.com/preheat/preheat/sandbox/docker/enginetest"
+	"github.com/preheat/preheat/sandbox/oci/ocitest"
 )
 
 // corpus has a folder of programs for each language, and DIFFERENCES.md, which
@@ -34,14 +35,16 @@ const fidelityTimeout = 30 * time.Second
 // maxDiff bounds what is printed of a difference, in bytes.
 const maxDiff = 4 << 10
 
-// TestAProgramRunsWarmAsItRunsCold runs every program of the corpus twice: in a
-// warm sandbox, and by a fresh interpreter in a container of the same profile
-// that knows nothing of preheat. What can be seen from outside must be equal.
+// TestAProgramRunsWarmAsItRunsCold runs every program of the corpus by a fresh
+// interpreter in a container of the same profile that knows nothing of preheat,
+// and in warm sandboxes: one as soon as it is there, while its interpreter still
+// loads what programs commonly use, and one that has become idle. What can be
+// seen from outside must be equal.
 func TestAProgramRunsWarmAsItRunsCold(t *testing.T) {
-	driver, cli := newDriver(t)
+	driver := newDriver(t)
 	known := knownDifferences(t)
 	for _, name := range []string{"python", "node"} {
-		lang := enginetest.Language(t, cli, name)
+		lang := ocitest.Language(t, name)
 		// Room for programs that start more interpreters: limits are not what
 		// is compared.
 		lang.Limits.MemoryBytes, lang.Limits.CPUs = 256<<20, 2
@@ -60,18 +63,75 @@ func TestAProgramRunsWarmAsItRunsCold(t *testing.T) {
 	}
 }
 
+// compareRuns fails the test if a warm run differs from the cold one though none
+// is known to, or none does though one is known to.
 func compareRuns(t *testing.T, d *Driver, lang sandbox.Language, p sandbox.Program, differs bool) {
+	idle := launch(t, d, lang)
 	cold := normalise(runCold(t, d, lang, p))
-	warm := normalise(runWarm(t, d, lang, p))
-	diff := cmp.Diff(cold, warm)
-	if len(diff) > maxDiff {
-		diff = diff[:maxDiff] + "\n…"
+	warm := map[string]outcome{}
+	if lang.Name == "python" && hasteMatters(t.Name()) {
+		warm["at once"] = normalise(runWarm(t, launch(t, d, lang), p))
 	}
-	switch {
-	case differs && diff == "":
+	awaitIdle(t, idle)
+	warm["when idle"] = normalise(runWarm(t, idle, p))
+	equal := true
+	for state, outcome := range warm {
+		diff := cmp.Diff(cold, outcome)
+		if len(diff) > maxDiff {
+			diff = diff[:maxDiff] + "\n…"
+		}
+		equal = equal && diff == ""
+		if !differs && diff != "" {
+			t.Errorf("warm %s (+) is not as cold (-):\n%s", state, diff)
+		}
+	}
+	if differs && equal {
 		t.Error("warm is as cold; take the program out of DIFFERENCES.md")
-	case !differs && diff != "":
-		t.Errorf("warm (+) is not as cold (-):\n%s", diff)
+	}
+}
+
+// hasteMatters reports whether a program of Python's may feel that the warm-up
+// was cut short: one that looks at modules, or at how the interpreter ends.
+func hasteMatters(name string) bool {
+	if strings.HasSuffix(name, "/del_of_object_stored_in_stdlib.py") {
+		return false // see DIFFERENCES.md
+	}
+	return slices.ContainsFunc([]string{"atexit", "del", "gc", "import", "main", "sys", "thread", "weakref"}, func(prefix string) bool {
+		return strings.HasPrefix(path.Base(name), prefix)
+	})
+}
+
+// stillFor is how long a sandbox that is idle uses no processor time.
+const stillFor = 50 * time.Millisecond
+
+// awaitIdle returns when the sandbox uses no processor time, and how much it has
+// used.
+func awaitIdle(t *testing.T, s *Sandbox) time.Duration {
+	t.Helper()
+	still := time.NewTicker(stillFor)
+	defer still.Stop()
+	for before := time.Duration(0); ; {
+		used := s.cgroup.usage().CPU
+		if used == before {
+			return used
+		}
+		before = used
+		select {
+		case <-still.C:
+		case <-t.Context().Done():
+			t.Fatal("it is never idle")
+		}
+	}
+}
+
+func TestARunIsNotChargedForTheWarmUp(t *testing.T) {
+	d := newDriver(t)
+	lang := ocitest.Language(t, "python")
+	s := launch(t, d, lang)
+	warmUp := awaitIdle(t, s)
+	res, err := s.Run(t.Context(), program(lang, "print(2 + 2)"), new(sandbox.Capture))
+	if err != nil || res.Usage.CPU == 0 || res.Usage.CPU > warmUp/2 {
+		t.Errorf("%+v, %v after a warm-up of %v", res, err, warmUp)
 	}
 }
 
@@ -167,17 +227,8 @@ func normalise(o outcome) outcome {
 	return o
 }
 
-func runWarm(t *testing.T, d *Driver, lang sandbox.Language, p sandbox.Program) outcome {
+func runWarm(t *testing.T, s *Sandbox, p sandbox.Program) outcome {
 	t.Helper()
-	s, err := d.Launch(t.Context(), lang)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := s.Destroy(context.WithoutCancel(t.Context())); err != nil {
-			t.Error(err)
-		}
-	}()
 	var out sandbox.Capture
 	res, err := s.Run(t.Context(), p, &out)
 	stdout, stderr := out.Strings()
@@ -204,61 +255,39 @@ func runCold(t *testing.T, d *Driver, lang sandbox.Language, p sandbox.Program) 
 	ctx, cancel := context.WithTimeout(t.Context(), fidelityTimeout)
 	defer cancel()
 	lang.Env = nil // it is for the warm-up only
-	config, host := profile(lang, d.cfg.Instance, d.nextUID())
-	config.Entrypoint = []string{"/bin/sh", "-c", coldStart, "sh"}
+	runtime, err := Find("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := d.newSandbox(lang, runtime)
+	spec, err := s.spec()
+	if err != nil {
+		t.Fatal(err)
+	}
 	command := slices.Clone(lang.Command)
 	if p.Entry != "" {
 		command[slices.Index(command, lang.Entry)] = p.Entry
 	}
-	config.Cmd = slices.Concat([]string{archived(t, p.Files)}, p.Env, command, p.Args)
-	created, err := d.api.ContainerCreate(ctx, config, host, nil, nil, containerName("cold-"+lang.Name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	spec.Process.Args = slices.Concat([]string{"/bin/sh", "-c", coldStart, "sh", archived(t, p.Files)}, p.Env, command, p.Args)
 	defer func() {
-		if err := d.remove(context.WithoutCancel(ctx), created.ID); err != nil {
+		if err := s.Destroy(context.WithoutCancel(ctx)); err != nil {
 			t.Error(err)
 		}
 	}()
-	o, err := d.watchCold(ctx, created.ID, p.Stdin)
-	if err != nil {
-		t.Fatalf("cold: %v; so far %+v", err, o)
-	}
-	return o
-}
-
-// watchCold starts the container, gives it its input and returns its outcome.
-// The input must fit into a pipe.
-func (d *Driver) watchCold(ctx context.Context, id string, stdin []byte) (o outcome, err error) {
-	attached, err := d.api.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
-	if err != nil {
-		return o, err
-	}
-	defer attached.Close()
-	defer context.AfterFunc(ctx, attached.Close)()
-	ended, failed := d.api.ContainerWait(ctx, id, container.WaitConditionNextExit)
-	if err := d.api.ContainerStart(ctx, id, container.StartOptions{}); err != nil {
-		return o, err
-	}
-	if _, err := attached.Conn.Write(stdin); err != nil {
-		return o, err
-	}
-	if err := attached.CloseWrite(); err != nil {
-		return o, err
+	if err := s.writeBundle(spec); err != nil {
+		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	_, err = stdcopy.StdCopy(&stdout, &stderr, attached.Reader)
-	o.Stdout, o.Stderr = stdout.String(), stderr.String()
-	if err != nil {
-		return o, err
+	cmd := s.command(ctx, "run", "--bundle", s.folder, s.id)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(p.Stdin), &stdout, &stderr
+	if err := d.starter.start(cmd); err != nil {
+		t.Fatal(err)
 	}
-	select {
-	case end := <-ended:
-		o.ExitCode = int(end.StatusCode)
-		return o, nil
-	case err := <-failed:
-		return o, err
+	err = cmd.Wait()
+	if _, ended := errors.AsType[*exec.ExitError](err); err != nil && !ended || ctx.Err() != nil {
+		t.Fatalf("cold: %v; so far %q, %q", err, stdout.String(), stderr.String())
 	}
+	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
 // archived returns the files as a tar archive in base64.
