@@ -68,7 +68,7 @@ func (o Outcome) matches(seen Outcome) bool {
 
 // Weaknesses are what a control can leave out, and what that means.
 var Weaknesses = map[string]string{
-	"privileged":     "root with every capability, no seccomp, nothing masked, a writable root",
+	"privileged":     "the host's root with every capability, no seccomp, nothing masked, a writable root",
 	"unlimited":      "limits far above those of a sandbox",
 	"many-pids":      "room for 4,096 processes and threads",
 	"network":        "the host's network",

@@ -1,9 +1,9 @@
 // Package doctor looks at a Docker Engine the way an operator would before
 // trusting it with hostile programs.
 //
-// [Gather] asks the Engine for [Facts]; [Judge] says what they mean, one [Check]
-// for each. Only Gather has effects, and it changes nothing; it fails when the
-// Engine does not answer.
+// [Gather] asks the Engine for [Facts]; [Judge] says what they mean, one
+// [doctor.Check] for each. Only Gather has effects, and it changes nothing; it
+// fails when the Engine does not answer.
 package doctor
 
 import (
@@ -12,43 +12,19 @@ import (
 
 	"github.com/docker/docker/api/types/system"
 	"github.com/docker/docker/client"
+
+	"github.com/preheat/preheat/sandbox/doctor"
 )
-
-// Level is how grave the outcome of a check is.
-type Level string
-
-// The levels.
-const (
-	Pass Level = "pass" // as it should be
-	Warn Level = "warn" // programs run, and a wall is missing, unknown or thin
-	Fail Level = "fail" // programs do not run, or a wall that is promised is not there
-)
-
-// Check is the outcome of one check, written for people.
-type Check struct {
-	Name   string `json:"name"`
-	Level  Level  `json:"level"`
-	Found  string `json:"found"`
-	Advice string `json:"advice,omitempty"` // what to do, a few lines; empty on Pass
-}
-
-// Part is a piece of software of the Engine.
-type Part struct {
-	Version string // empty is unknown
-	Commit  string // what it was built from; distributions write the package's version here
-}
 
 // Facts are what an Engine says of itself and its machine.
 type Facts struct {
-	Engine     Part // not known of engines other than Docker's
-	Runc       Part
+	Engine     doctor.Part // not known of engines other than Docker's
+	Runc       doctor.Part
 	APIVersion string // negotiated with this client
 	Cgroup     string // version, "1" or "2"
 	Storage    string // driver
 	Security   []string
-
-	// Limits that the kernel and the Engine can enforce.
-	MemoryLimit, SwapLimit, PidsLimit, CPULimit bool
+	Limits     doctor.Limits
 }
 
 // Gather asks the Engine.
@@ -62,20 +38,17 @@ func Gather(ctx context.Context, api *client.Client) (Facts, error) {
 		return Facts{}, fmt.Errorf("doctor: ask the engine for its version: %w", err)
 	}
 	f := Facts{
-		APIVersion:  api.ClientVersion(),
-		Cgroup:      info.CgroupVersion,
-		Storage:     info.Driver,
-		MemoryLimit: info.MemoryLimit,
-		SwapLimit:   info.SwapLimit,
-		PidsLimit:   info.PidsLimit,
-		CPULimit:    info.CPUCfsQuota,
+		APIVersion: api.ClientVersion(),
+		Cgroup:     info.CgroupVersion,
+		Storage:    info.Driver,
+		Limits:     doctor.Limits{Memory: info.MemoryLimit, Swap: info.SwapLimit, Pids: info.PidsLimit, CPU: info.CPUCfsQuota},
 	}
 	for _, c := range version.Components {
 		switch c.Name {
 		case "Engine":
-			f.Engine = Part{c.Version, version.GitCommit}
+			f.Engine = doctor.Part{Version: c.Version, Commit: version.GitCommit}
 		case "runc":
-			f.Runc = Part{c.Version, c.Details["GitCommit"]}
+			f.Runc = doctor.Part{Version: c.Version, Commit: c.Details["GitCommit"]}
 		}
 	}
 	options, err := system.DecodeSecurityOptions(info.SecurityOptions)
