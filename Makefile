@@ -25,8 +25,12 @@ help: ## list the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 .PHONY: run
-run: build engine ## set everything up and serve on 127.0.0.1:5000; make run ARGS="--pool python=8"
-	@exec bin/preheat serve $(ARGS)
+run: build ## serve on 127.0.0.1:5000, with a Docker Engine if one answers, else without; make run ARGS="--pool python=8"
+	@case "$${PREHEAT_DRIVER:-} $(ARGS)" in
+	*docker*) ;;
+	*) [ -n "$${DOCKER_HOST:-}" ] || bin/preheat doctor --quiet --driver docker 2>/dev/null || scripts/runtime.sh ;;
+	esac
+	exec bin/preheat serve $(ARGS)
 
 .PHONY: test
 test: images runsc testtools $(TOOLS)/gotestsum ## set everything up and run every test, those on the real Engine included
@@ -43,18 +47,23 @@ build: ## build bin/preheat
 
 .PHONY: engine
 engine: build ## make sure that a Docker Engine answers; PREHEAT_INSTALL_ENGINE=no installs none
-	@scripts/engine.sh bin/preheat doctor --quiet
+	@scripts/engine.sh bin/preheat doctor --quiet --driver docker
+
+.PHONY: runtime
+runtime: ## make sure that there is an OCI runtime, for sandboxes without an Engine; PREHEAT_INSTALL_RUNTIME=no installs none
+	@scripts/runtime.sh
 
 .PHONY: images
-images: engine ## make the languages' images
-	@bin/preheat images build
+images: engine runtime ## make the languages' images, for both drivers
+	@bin/preheat images build --driver docker
+	bin/preheat images build --driver oci
 
 .PHONY: runsc
 runsc: engine ## give the Engine on this machine gVisor's runsc as a runtime
 	@scripts/runsc.sh
 
 .PHONY: testtools
-testtools: ## make sure that there is what the tests drive: a Chromium, curl, zip, Prometheus
+testtools: ## make sure that there is what the tests drive: a Chromium, curl, zip, Prometheus, crun
 	@scripts/testtools.sh
 
 .PHONY: server-image
@@ -62,8 +71,9 @@ server-image: build engine ## make the server's image, preheat-server:latest, wi
 	@deploy/image/import.sh bin/preheat preheat-server:latest
 
 .PHONY: bench
-bench: images ## measure warm runs against docker run and docker exec, and refill
-	@go run ./bench
+bench: images ## measure the drivers side by side, and against docker run and docker exec; make bench ARGS="-drivers docker,oci"
+	@bin/preheat images build --driver oci --data bin/bench
+	go run ./bench $(ARGS)
 
 .PHONY: load
 load: images loadtools ## put load on a server of its own with k6 and hey, print the table; ARGS=-update writes docs/load.md
@@ -100,8 +110,8 @@ oom: images ## tell OOM kills apart OOM_REPEAT (default 500) times for each way 
 	@PREHEAT_ENGINE=required PREHEAT_OOM_REPEAT=$(OOM_REPEAT) go test -count=1 -timeout 2h -v -run '^TestOutOfMemoryIsToldApart$$' ./sandbox/docker | grep -v '^=== '
 
 .PHONY: attacks
-attacks: images ## carry out every attack of the catalogue, print the table and write docs/attacks.md
-	@PREHEAT_ENGINE=required go test -count=1 -timeout 30m -v -run '^TestAttacksAreContained$$' ./sandbox/docker -update | grep -vE '^ *(===|--- PASS)'
+attacks: images ## carry out every attack of the catalogue on both drivers, print the tables, write docs/attacks.md and docs/attacks-oci.md
+	@PREHEAT_ENGINE=required go test -count=1 -p 1 -timeout 30m -v -run '^TestAttacksAreContained$$' ./sandbox/docker ./sandbox/oci -update | grep -vE '^ *(===|--- PASS)'
 
 .PHONY: clean
 clean: ## remove what was built

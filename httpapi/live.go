@@ -22,6 +22,7 @@ const (
 
 // liveAnswer is what there is to see of the pool and the latest runs.
 type liveAnswer struct {
+	Engine        engineAnswer   `json:"engine"`
 	Languages     []liveLanguage `json:"languages"`
 	RunsPerSecond float64        `json:"runs_per_second"` // these three over the last minute
 	P50           float64        `json:"p50_ms"`
@@ -30,6 +31,7 @@ type liveAnswer struct {
 
 type liveLanguage struct {
 	Language   string `json:"language"`
+	Runtime    string `json:"runtime"`
 	Size       int    `json:"size"`
 	Warm       int    `json:"warm"`
 	Leased     int    `json:"leased"`
@@ -76,15 +78,15 @@ func (s *Server) poolStream(c *fiber.Ctx) error {
 
 func (s *Server) look(now time.Time) liveAnswer {
 	a := s.recent.figures(now)
-	a.Languages = []liveLanguage{}
+	a.Engine, a.Languages = s.engineAnswer(), []liveLanguage{}
 	for _, l := range s.pool.Stats().Languages {
-		a.Languages = append(a.Languages, newLiveLanguage(l))
+		a.Languages = append(a.Languages, newLiveLanguage(l, s.runtimes[l.Language]))
 	}
 	return a
 }
 
-func newLiveLanguage(l pool.LanguageStats) liveLanguage {
-	return liveLanguage{l.Language, l.Size, l.Warm, l.Leased, l.Launching, l.Destroying, l.Waiting}
+func newLiveLanguage(l pool.LanguageStats, runtime string) liveLanguage {
+	return liveLanguage{l.Language, runtime, l.Size, l.Warm, l.Leased, l.Launching, l.Destroying, l.Waiting}
 }
 
 // recentRuns are the latest, within liveWindow and liveRuns.

@@ -121,6 +121,7 @@ type stub struct {
 	acquire error // of every Acquire
 	run     []error
 	panics  bool
+	runtime string // of its language
 
 	mu               sync.Mutex // guards what follows
 	acquired, closed int
@@ -143,7 +144,9 @@ func (s *stub) Acquire(context.Context, string) (lease, error) {
 func (s *stub) Ready() bool       { return true }
 func (s *stub) Stats() pool.Stats { return pool.Stats{} }
 func (s *stub) Languages() []sandbox.Language {
-	return []sandbox.Language{sandboxtest.FakeLanguage("python")}
+	python := sandboxtest.FakeLanguage("python")
+	python.Runtime = s.runtime
+	return []sandbox.Language{python}
 }
 func (s *stub) RetryAfter(string) time.Duration { return 2500 * time.Millisecond }
 

@@ -37,6 +37,7 @@ var errDraining = errors.New("httpapi: the server is shutting down")
 type Config struct {
 	Pool    *pool.Pool                  // required
 	Check   func(context.Context) error // does the engine answer; nil: not asked
+	Engine  sandbox.EngineInfo          // what it said at the start, shown by /pool
 	Metrics http.Handler                // serves /metrics; nil: there is none
 	Page    func(fiber.Router)          // mounts the page; nil: there is none
 	Version string                      // of preheat, shown by /healthz
@@ -153,16 +154,17 @@ func (l leasing) Acquire(ctx context.Context, language string) (lease, error) {
 // Server answers HTTP on one listener. Its goroutines are those of Listener's
 // connections; Shutdown waits for them.
 type Server struct {
-	cfg     Config
-	pool    sandboxes
-	bounds  bounds
-	engine  *engineCheck
-	async   *asyncRuns
-	line    line
-	recent  recentRuns
-	viewers atomic.Int32   // of the pool's stream
-	streams sync.WaitGroup // runs and writers of streams, which may outlive their connection
-	app     *fiber.App
+	cfg      Config
+	pool     sandboxes
+	runtimes map[string]string // OCI runtimes by language
+	bounds   bounds
+	engine   *engineCheck
+	async    *asyncRuns
+	line     line
+	recent   recentRuns
+	viewers  atomic.Int32   // of the pool's stream
+	streams  sync.WaitGroup // runs and writers of streams, which may outlive their connection
+	app      *fiber.App
 
 	life      context.Context // of every run; ended by Shutdown
 	end       context.CancelCauseFunc
@@ -189,6 +191,10 @@ func newServer(cfg Config, p sandboxes) (*Server, error) {
 	cfg = cfg.withDefaults()
 	life, end := context.WithCancelCause(context.Background())
 	s := &Server{cfg: cfg, pool: p, bounds: newBounds(cfg, p.Languages()), engine: newEngineCheck(cfg.Check), life: life, end: end}
+	s.runtimes = map[string]string{}
+	for _, l := range p.Languages() {
+		s.runtimes[l.Name] = cmp.Or(l.Runtime, cfg.Engine.Runtime)
+	}
 	warm := 0
 	for _, l := range p.Stats().Languages {
 		warm += l.Size

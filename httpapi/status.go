@@ -116,7 +116,18 @@ func (s *Server) readyz(c *fiber.Ctx) error {
 	return refuse(CodeNoSandbox, "The pool is not ready")
 }
 
+// engineAnswer says what makes the sandboxes.
+type engineAnswer struct {
+	Driver  string `json:"driver"`  // docker or oci
+	Version string `json:"version"` // the engine's
+}
+
+func (s *Server) engineAnswer() engineAnswer {
+	return engineAnswer{s.cfg.Engine.Name, s.cfg.Engine.Version}
+}
+
 type poolAnswer struct {
+	Engine    engineAnswer      `json:"engine"`
 	MaxLive   int               `json:"max_live"`
 	Languages []languageFigures `json:"languages"`
 	Totals    figures           `json:"totals"` // of all languages
@@ -124,6 +135,7 @@ type poolAnswer struct {
 
 type languageFigures struct {
 	Language     string  `json:"language"`
+	Runtime      string  `json:"runtime"`   // the OCI runtime of its sandboxes
 	LaunchMillis float64 `json:"launch_ms"` // the latest launch that succeeded
 	figures
 }
@@ -150,10 +162,10 @@ type figures struct {
 // poolStats is GET /pool.
 func (s *Server) poolStats(c *fiber.Ctx) error {
 	stats := s.pool.Stats()
-	answer := poolAnswer{MaxLive: stats.MaxLive, Languages: []languageFigures{}}
+	answer := poolAnswer{Engine: s.engineAnswer(), MaxLive: stats.MaxLive, Languages: []languageFigures{}}
 	for _, l := range stats.Languages {
 		f := figuresOf(l)
-		answer.Languages = append(answer.Languages, languageFigures{l.Language, millis(l.LaunchTook), f})
+		answer.Languages = append(answer.Languages, languageFigures{l.Language, s.runtimes[l.Language], millis(l.LaunchTook), f})
 		answer.Totals.add(f)
 	}
 	return writeJSON(c, fiber.StatusOK, answer)

@@ -28,7 +28,7 @@ func TestLanguagesTellsNamesAndLimits(t *testing.T) {
 }
 
 func TestPoolTellsFiguresAndTheirTotals(t *testing.T) {
-	ts := start(t, sandboxtest.NewFake(t), Config{})
+	ts := start(t, sandboxtest.NewFake(t), Config{Engine: sandbox.EngineInfo{Name: "docker", Version: "29.1.0", Runtime: "runc"}})
 	ts.warm()
 	var got poolAnswer
 	if err := json.Unmarshal([]byte(ts.do("GET", "/pool", "").body), &got); err != nil {
@@ -39,6 +39,19 @@ func TestPoolTellsFiguresAndTheirTotals(t *testing.T) {
 	}
 	if want := (figures{Size: 5, Warm: 5, Launched: 5}); got.Totals != want {
 		t.Errorf("the totals are %+v, want %+v", got.Totals, want)
+	}
+	if want := (engineAnswer{"docker", "29.1.0"}); got.Engine != want || got.Languages[0].Runtime != "runc" {
+		t.Errorf("the engine is %+v, the runtime %q", got.Engine, got.Languages[0].Runtime)
+	}
+}
+
+func TestARuntimeOfALanguageWinsOverTheEngines(t *testing.T) {
+	s, err := newServer(Config{Engine: sandbox.EngineInfo{Name: "oci", Runtime: "crun"}}, &stub{runtime: "runsc"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.look(time.Now()); got.Engine.Driver != "oci" || s.runtimes["python"] != "runsc" {
+		t.Errorf("got %+v, runtimes %v", got, s.runtimes)
 	}
 }
 

@@ -11,6 +11,7 @@
 package metrics
 
 import (
+	"cmp"
 	"net/http"
 	"strconv"
 	"time"
@@ -170,6 +171,18 @@ func (m *Metrics) ran(language string, took time.Duration, result sandbox.Result
 func observe(h *prometheus.HistogramVec, took time.Duration, err error, labels ...string) {
 	if err == nil {
 		h.WithLabelValues(labels...).Observe(took.Seconds())
+	}
+}
+
+// Engine says what makes the sandboxes of each language. It panics when called
+// twice.
+func (m *Metrics) Engine(engine sandbox.EngineInfo, languages []sandbox.Language) {
+	info := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "preheat_engine_info",
+		Help: "Always 1; the labels say what makes a language's sandboxes: the driver, the engine's version, the OCI runtime.",
+	}, []string{"language", "driver", "version", "runtime"})
+	m.registry.MustRegister(info)
+	for _, l := range languages {
+		info.WithLabelValues(l.Name, engine.Name, engine.Version, cmp.Or(l.Runtime, engine.Runtime)).Set(1)
 	}
 }
 

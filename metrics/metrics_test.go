@@ -53,6 +53,8 @@ func poolStats() pool.Stats {
 // used returns metrics in which everything has happened.
 func used() *Metrics {
 	m := New("1.2.3", driver)
+	m.Engine(sandbox.EngineInfo{Name: "docker", Version: "29.1.0", Runtime: "runc"},
+		[]sandbox.Language{{Name: "python", Runtime: "runsc"}, {Name: "node"}})
 	m.Watch(poolStats)
 	m.WatchKeys(func() keys.Stats {
 		return keys.Stats{Unknown: 31, Keys: []keys.KeyStats{

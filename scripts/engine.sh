@@ -15,6 +15,7 @@ set -eu
 
 root=${PREHEAT_ENGINE_ROOT:-}
 run=$root/var/run
+allowed=${PREHEAT_INSTALL_ENGINE:-yes}
 install_log=$root/var/log/preheat-install.log
 daemon_log=$root/var/log/preheat-dockerd.log
 wait_seconds=${PREHEAT_ENGINE_WAIT:-60}
@@ -30,26 +31,8 @@ refuse() {
 
 answers() { "$@" >/dev/null 2>&1; }
 
-may_install() {
-	[ "${PREHEAT_INSTALL_ENGINE:-yes}" != no ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null
-}
-
-# install PACKAGE...: with a line every ten seconds, and the log's end if it fails.
-install() {
-	say "installing $* (log: $install_log)"
-	(apt-get update && apt-get install -y --no-install-recommends "$@") \
-		</dev/null >"$install_log" 2>&1 &
-	job=$! seconds=0
-	while kill -0 "$job" 2>/dev/null; do
-		sleep 1
-		seconds=$((seconds + 1))
-		[ $((seconds % 10)) -ne 0 ] || say "still installing, $seconds s: $(tail -n 1 "$install_log")"
-	done
-	wait "$job" && return
-	say "apt-get failed:"
-	tail -n 20 "$install_log" >&2
-	return 1
-}
+# shellcheck source=scripts/install.sh
+. "${0%"${0##*/}"}./install.sh"
 
 # runs PIDFILE NAME: does the process in the file live, and is it called so?
 runs() {
@@ -114,7 +97,7 @@ give_up() {
 
 if ! answers "$@"; then
 	[ -z "${DOCKER_HOST:-}" ] || refuse "No Docker Engine answers at DOCKER_HOST=$DOCKER_HOST, and one elsewhere would not be used."
-	[ "${PREHEAT_INSTALL_ENGINE:-yes}" != no ] || refuse "No Docker Engine answers, and PREHEAT_INSTALL_ENGINE=no forbids to install or start one."
+	[ "$allowed" != no ] || refuse "No Docker Engine answers, and PREHEAT_INSTALL_ENGINE=no forbids to install or start one."
 	[ "$(id -u)" = 0 ] || refuse "No Docker Engine answers, and only root can install or start one."
 	if ! command -v dockerd >/dev/null; then
 		may_install || refuse "No Docker Engine answers, and without apt-get this cannot install one."

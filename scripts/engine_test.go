@@ -29,15 +29,7 @@ func newMachine(t *testing.T) *machine {
 			t.Fatal(err)
 		}
 	}
-	for _, tool := range []string{"sh", "cat", "sleep", "tail", "grep", "rm", "date", "touch"} {
-		real, err := exec.LookPath(tool)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(real, m.path("bin/"+tool)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	m.link("sh", "cat", "sleep", "tail", "grep", "rm", "date", "touch")
 	m.stub("id", "echo 0")
 	m.stub("probe", `test -e "$ROOT/up"`)
 	m.stub("setsid", `exec "$@"`)
@@ -46,6 +38,20 @@ func newMachine(t *testing.T) *machine {
 }
 
 func (m *machine) path(name string) string { return filepath.Join(m.root, name) }
+
+// link puts real tools on the PATH.
+func (m *machine) link(tools ...string) {
+	m.t.Helper()
+	for _, tool := range tools {
+		real, err := exec.LookPath(tool)
+		if err == nil {
+			err = os.Symlink(real, m.path("bin/"+tool))
+		}
+		if err != nil {
+			m.t.Fatal(err)
+		}
+	}
+}
 
 // stub puts a command on the PATH.
 func (m *machine) stub(name, body string) {
@@ -63,9 +69,9 @@ func (m *machine) write(name, content string) {
 	}
 }
 
-func (m *machine) remove(name string) {
+func (m *machine) removeMmdebstrap() {
 	m.t.Helper()
-	if err := os.Remove(m.path(name)); err != nil {
+	if err := os.Remove(m.path("bin/mmdebstrap")); err != nil {
 		m.t.Fatal(err)
 	}
 }
@@ -75,12 +81,19 @@ func (m *machine) has(name string) bool {
 	return err == nil
 }
 
-// run runs the script and returns its exit code, what it said, and the stubs'
-// calls but for those that only ask.
+// run runs engine.sh; see runScript.
 func (m *machine) run() (code int, said, calls string) {
 	m.t.Helper()
-	cmd := exec.CommandContext(m.t.Context(), m.path("bin/sh"), "engine.sh", m.path("bin/probe"))
-	cmd.Env = append([]string{"PATH=" + m.path("bin"), "ROOT=" + m.root, "PREHEAT_ENGINE_ROOT=" + m.root, "PREHEAT_ENGINE_WAIT=2"}, m.env...)
+	return m.runScript("engine.sh", m.path("bin/probe"))
+}
+
+// runScript runs a script and returns its exit code, what it said, and the stubs'
+// calls but for those that only ask.
+func (m *machine) runScript(script ...string) (code int, said, calls string) {
+	m.t.Helper()
+	cmd := exec.CommandContext(m.t.Context(), m.path("bin/sh"), script...)
+	cmd.Env = append([]string{"PATH=" + m.path("bin"), "ROOT=" + m.root,
+		"PREHEAT_ENGINE_ROOT=" + m.root, "PREHEAT_ENGINE_WAIT=2", "PREHEAT_RUNTIME_ROOT=" + m.root}, m.env...)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
@@ -99,10 +112,6 @@ func (m *machine) run() (code int, said, calls string) {
 func TestTheEngineScriptDecides(t *testing.T) {
 	const daemonComesUp = `touch "$ROOT/up"; sleep 0.2`
 	const installs = `case $1 in install) printf '#!%s/bin/sh\necho dockerd "$@" >>"$ROOT/calls"\ntouch "$ROOT/up"\nsleep 0.2\n' "$ROOT" >"$ROOT/bin/dockerd"; "$ROOT/bin/chmod" 700 "$ROOT/bin/dockerd";; esac`
-	chmod, err := exec.LookPath("chmod")
-	if err != nil {
-		t.Fatal(err)
-	}
 	const installCalls = "apt-get update; apt-get install -y --no-install-recommends docker.io mmdebstrap"
 	cases := []struct {
 		name  string
@@ -126,9 +135,7 @@ func TestTheEngineScriptDecides(t *testing.T) {
 		}, 1, "only root", ""},
 		{"without apt-get nothing is installed", func(*machine) {}, 1, "without apt-get", ""},
 		{"what is missing is installed and started", func(m *machine) {
-			if err := os.Symlink(chmod, m.path("bin/chmod")); err != nil {
-				m.t.Fatal(err)
-			}
+			m.link("chmod")
 			m.stub("apt-get", installs)
 		}, 0, "the Docker Engine answers", installCalls + "; setsid dockerd; dockerd"},
 		{"a failed install shows the log's end", func(m *machine) {
@@ -156,12 +163,12 @@ func TestTheEngineScriptDecides(t *testing.T) {
 		}, 0, "answers", "setsid dockerd --debug --iptables=false; dockerd --debug --iptables=false"},
 		{"mmdebstrap is added to an Engine that answers", func(m *machine) {
 			m.write("up", "")
-			m.remove("bin/mmdebstrap")
+			m.removeMmdebstrap()
 			m.stub("apt-get", "")
 		}, 0, "installing mmdebstrap", "apt-get update; apt-get install -y --no-install-recommends mmdebstrap"},
 		{"mmdebstrap is not needed by who may not install", func(m *machine) {
 			m.write("up", "")
-			m.remove("bin/mmdebstrap")
+			m.removeMmdebstrap()
 			m.stub("apt-get", "")
 			m.stub("id", "echo 1000")
 		}, 0, "", ""},

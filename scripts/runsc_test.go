@@ -27,15 +27,7 @@ const ignoresIt = `:`
 // told to read its configuration again.
 func newRunscMachine(t *testing.T, onHangup string) *machine {
 	m := newMachine(t)
-	for _, tool := range []string{"cp", "mv", "mkdir", "mktemp", "head", "chmod"} {
-		real, err := exec.LookPath(tool)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Symlink(real, m.path("bin/"+tool)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	m.link("cp", "mv", "mkdir", "mktemp", "head", "chmod")
 	// A shell cannot handle a signal that was ignored when it started, as SIGHUP
 	// is below nohup.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)

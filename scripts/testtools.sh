@@ -1,12 +1,13 @@
 #!/bin/sh
 # Makes sure that what the tests drive is there: a Chromium for those of the page,
-# curl and zip for the commands of the documents, Prometheus. Says nothing when it is. On
-# Debian, root gets what is missing installed.
+# curl and zip for the commands of the documents, Prometheus, crun for sandboxes
+# without an Engine. Says nothing when it is. On Debian, root gets what is missing
+# installed.
 set -eu
 
 log=/var/log/preheat-testtools.log
 missing=
-for tool in chromium curl zip prometheus; do
+for tool in chromium curl zip prometheus crun; do
 	command -v "$tool" >/dev/null || missing="$missing $tool"
 done
 [ -n "$missing" ] || exit 0

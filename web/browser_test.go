@@ -25,6 +25,7 @@ import (
 	"github.com/preheat/preheat/httpapi"
 	"github.com/preheat/preheat/keys"
 	"github.com/preheat/preheat/pool"
+	"github.com/preheat/preheat/sandbox"
 	"github.com/preheat/preheat/sandbox/sandboxtest"
 	"github.com/preheat/preheat/web"
 	"github.com/preheat/preheat/web/browsertest"
@@ -51,6 +52,7 @@ func serve(t *testing.T, with setup) (url string, end func()) {
 	}
 	python, node := sandboxtest.FakeLanguage("python"), sandboxtest.FakeLanguage("node")
 	python.Entry, node.Entry = "main.py", "main.js"
+	node.Runtime = "runsc"
 	p, err := pool.New(with.fake, pool.Config{
 		Languages: []pool.Member{{Language: python, Size: 2}, {Language: node, Size: 1}},
 		Queue:     with.queue,
@@ -58,7 +60,7 @@ func serve(t *testing.T, with setup) (url string, end func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := httpapi.Config{Pool: p, Page: web.Mount, OutputBytes: cmp.Or(with.output, 1000), QueueTimeout: 2 * time.Second, Heartbeat: 100 * time.Millisecond}
+	cfg := httpapi.Config{Pool: p, Engine: sandbox.EngineInfo{Name: "oci", Version: "1.20", Runtime: "crun"}, Page: web.Mount, OutputBytes: cmp.Or(with.output, 1000), QueueTimeout: 2 * time.Second, Heartbeat: 100 * time.Millisecond}
 	if with.history {
 		cfg.History = openHistory(t)
 	}

@@ -162,6 +162,7 @@ func showsPool(t *testing.T, chromium context.Context) {
 	b.prints("served\n")
 	b.wait(squares + ` === "warm,warm"`)
 	b.wait(`document.querySelector("#pool .squares").ariaLabel === "python: 2 warm, of 2"`)
+	b.reads("#engine", "oci · crun, runsc")
 	b.wait(`/^p50 .* ms · p99 .* ms$/.test(document.querySelector("#quantiles").textContent)`)
 
 	// A page that nobody sees holds no connection.

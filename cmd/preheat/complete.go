@@ -42,6 +42,7 @@ func completeFlags(cmd *cobra.Command, o *options) {
 	for name, f := range map[string]completion{
 		"log-level":        words("debug", "info", "warn", "error"),
 		"log-format":       words("text", "json"),
+		"driver":           words(driverNames()...),
 		"base":             words("auto", "registry", "debian"),
 		"languages":        completeLanguages(o),
 		"language":         completeLanguages(o),

@@ -24,7 +24,7 @@ func preheatOnPath(t *testing.T) {
 
 func TestDeployPage(t *testing.T) {
 	enginetest.Client(t)
-	t.Setenv("PREHEAT_DATA", t.TempDir())
+	makeTrees(t, "python")
 	preheatOnPath(t)
 	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -14,8 +16,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/preheat/preheat/sandbox"
-	"github.com/preheat/preheat/sandbox/docker"
-	"github.com/preheat/preheat/sandbox/docker/doctor"
+	"github.com/preheat/preheat/sandbox/doctor"
+	"github.com/preheat/preheat/sandbox/languages"
 )
 
 func newDoctor() *cobra.Command {
@@ -40,9 +42,9 @@ The exit code is 0 when nothing fails, and 1 otherwise.`,
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if quiet {
-				return answers(cmd.Context())
+				return o.answers(cmd.Context())
 			}
-			if err := o.limits.Validate(); err != nil {
+			if err := errors.Join(o.validateDriver(), o.limits.Validate()); err != nil {
 				return usageError{err}
 			}
 			checks, err := examine(cmd.Context(), o)
@@ -54,28 +56,18 @@ The exit code is 0 when nothing fails, and 1 otherwise.`,
 	}
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "ask only whether an engine answers, and print nothing; the exit code tells")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	o.share(cmd.Flags(), "languages", "language-folders", "pool", "runtime", "memory", "cpus", "pids")
+	o.share(cmd.Flags(), "driver", "data", "languages", "language-folders", "pool", "runtime", "memory", "cpus", "pids")
+	completeFlags(cmd, o)
 	return cmd
 }
 
-// newExaminer returns a driver for the doctor's own sandboxes.
-func newExaminer() (*docker.Driver, error) {
-	api, err := docker.NewClient()
-	if err != nil {
-		return nil, err
-	}
-	return docker.New(api, docker.Config{Instance: "doctor"})
-}
-
 // answers reports whether an engine does.
-func answers(ctx context.Context) error {
-	d, err := newExaminer()
+func (o *options) answers(ctx context.Context) error {
+	k, err := o.kind(ctx, os.Getenv)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	_, err = checkEngine(ctx, d)
-	return err
+	return k.probe(ctx)
 }
 
 // examine makes every check, as far as the earlier ones let it come.
@@ -88,46 +80,43 @@ func examine(ctx context.Context, o *options) ([]doctor.Check, error) {
 	if _, err := selectFolders(o.languageFolders, named); err != nil {
 		return nil, err
 	}
-	d, err := newExaminer()
+	k, err := o.kind(ctx, os.Getenv)
 	if err != nil {
-		return nil, err
+		return []doctor.Check{failed("driver", err)}, nil
 	}
-	defer d.Close()
-	engine, err := checkEngine(ctx, d)
+	e, err := openEngine(k, ownInstance("doctor"), nil, nil)
 	if err != nil {
-		return []doctor.Check{failed("engine", err)}, nil
+		return k.examine(ctx, sandbox.EngineInfo{}, err), nil
 	}
-	checks := examineEngine(ctx)
-	found, err := listImages(ctx, folders)
+	defer e.Close()
+	info, err := e.check(ctx)
+	checks := k.examine(ctx, info, err)
 	if err != nil {
-		return append(checks, failed("images", err)), nil
+		return checks, nil
+	}
+	return append(checks, o.examineLanguages(ctx, e, info, folders)...), nil
+}
+
+// examineLanguages looks at the pool's size, and at each language's image and
+// runtime, and runs a program in it.
+func (o *options) examineLanguages(ctx context.Context, e *engine, info sandbox.EngineInfo, folders []languages.Folder) []doctor.Check {
+	found, err := o.listImages(ctx, e.kind, folders)
+	if err != nil {
+		return []doctor.Check{failed("images", err)}
 	}
 	members := o.sized(folders, found)
-	checks = append(checks, judgeMemory(members, engine.MemoryBytes))
+	checks := []doctor.Check{judgeMemory(members, info.MemoryBytes)}
 	for i, m := range members {
-		image, runtime := judgeImage(found[i]), examineRuntime(ctx, d, m.Language.Name, o)
+		image, runtime := judgeImage(found[i]), examineRuntime(ctx, e, m.Language.Name, o)
 		checks = append(checks, image, runtime)
 		if image.Level != doctor.Fail && runtime.Level != doctor.Fail {
-			checks = append(checks, tryRun(ctx, d, m.Language))
+			checks = append(checks, tryRun(ctx, e, m.Language))
 		}
 	}
-	return checks, nil
+	return checks
 }
 
-func examineEngine(ctx context.Context) []doctor.Check {
-	api, err := docker.NewClient()
-	if err != nil {
-		return []doctor.Check{failed("engine", err)}
-	}
-	defer api.Close()
-	facts, err := doctor.Gather(ctx, api)
-	if err != nil {
-		return []doctor.Check{failed("engine", err)}
-	}
-	return doctor.Judge(facts)
-}
-
-func examineRuntime(ctx context.Context, d *docker.Driver, language string, o *options) doctor.Check {
+func examineRuntime(ctx context.Context, d driver, language string, o *options) doctor.Check {
 	runtime, err := d.Runtime(ctx, o.runtime.name(language))
 	if err != nil {
 		return failed("runtime "+language, err)

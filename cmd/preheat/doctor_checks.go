@@ -7,9 +7,8 @@ import (
 
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox"
-	"github.com/preheat/preheat/sandbox/docker"
-	"github.com/preheat/preheat/sandbox/docker/doctor"
-	"github.com/preheat/preheat/sandbox/docker/images"
+	"github.com/preheat/preheat/sandbox/doctor"
+	"github.com/preheat/preheat/sandbox/images"
 )
 
 // failed is the check that an error prevented. What follows the error's first
@@ -60,7 +59,7 @@ func judgeImage(i images.Image) doctor.Check {
 	return c
 }
 
-func judgeRuntime(language string, r docker.Runtime) doctor.Check {
+func judgeRuntime(language string, r sandbox.Runtime) doctor.Check {
 	c := doctor.Check{Name: "runtime " + language, Level: doctor.Pass, Found: r.Name}
 	if len(r.Warnings) > 0 {
 		c.Level, c.Advice = doctor.Warn, strings.Join(r.Warnings, "\n")

@@ -11,10 +11,9 @@ import (
 
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox"
-	"github.com/preheat/preheat/sandbox/docker"
-	"github.com/preheat/preheat/sandbox/docker/doctor"
 	"github.com/preheat/preheat/sandbox/docker/enginetest"
-	"github.com/preheat/preheat/sandbox/docker/images"
+	"github.com/preheat/preheat/sandbox/doctor"
+	"github.com/preheat/preheat/sandbox/images"
 )
 
 func TestDoctorJudges(t *testing.T) {
@@ -34,8 +33,8 @@ func TestDoctorJudges(t *testing.T) {
 		"a fresh image":             {judgeImage(images.Image{Language: "python", Ref: "preheat-python:latest", Freshness: images.Fresh}), doctor.Pass, "fresh"},
 		"a stale image":             {judgeImage(images.Image{Language: "python", Ref: "preheat-python:latest", Freshness: images.Stale}), doctor.Warn, "preheat images build python"},
 		"a missing image":           {judgeImage(images.Image{Language: "python", Ref: "preheat-python:latest", Freshness: images.Missing}), doctor.Fail, "preheat images build python"},
-		"a runtime":                 {judgeRuntime("python", docker.Runtime{Name: "runc"}), doctor.Pass, "runc"},
-		"a runtime without limits":  {judgeRuntime("python", docker.Runtime{Name: "runsc", Warnings: []string{"no limit holds"}}), doctor.Warn, "no limit holds"},
+		"a runtime":                 {judgeRuntime("python", sandbox.Runtime{Name: "runc"}), doctor.Pass, "runc"},
+		"a runtime without limits":  {judgeRuntime("python", sandbox.Runtime{Name: "runsc", Warnings: []string{"no limit holds"}}), doctor.Warn, "no limit holds"},
 		"a run":                     {judgeRun("run python", sandbox.Result{Status: sandbox.OK, Duration: 4200 * time.Microsecond}, "", time.Second), doctor.Pass, "warm in 1000 ms, ran in 4.2 ms"},
 		"a run out of memory":       {judgeRun("run python", sandbox.Result{Status: sandbox.OutOfMemory, ExitCode: 137}, "", time.Second), doctor.Fail, "larger --memory"},
 		"a run that fails":          {judgeRun("run python", sandbox.Result{Status: sandbox.Error, ExitCode: 1}, "no\nmodule", time.Second), doctor.Fail, "exit code 1: no module"},
@@ -86,6 +85,28 @@ func TestDoctorOfARealEngine(t *testing.T) {
 		`(?:pass|warn) +image python +preheat-python:latest, (?:fresh|stale), version 3\.`,
 		`pass +run python +ok, warm in \d+ ms, ran in `,
 		`pass +run node +ok, warm in \d+ ms, ran in `,
+	} {
+		if !regexp.MustCompile(`(?m)^(` + line + `)`).MatchString(stdout) {
+			t.Errorf("no line is like %q:\n%s", line, stdout)
+		}
+	}
+}
+
+func TestDoctorOfAMachineWithoutADaemon(t *testing.T) {
+	makeTrees(t, "python")
+	stdout, stderr, code := doctorOf(t, "", "--driver", "oci", "--languages", "python")
+	if fails := strings.Contains("\n"+stdout, "\nfail "); fails != (code == 1) || fails == (stderr == "") {
+		t.Errorf("exit code %d, stderr %q:\n%s", code, stderr, stdout)
+	}
+	for _, line := range []string{
+		`pass +engine +no daemon, \w+ \d`,
+		`\w+ +(?:crun|runc) +\d`,
+		`pass +cgroup +version [12]`,
+		`(?:pass|warn) +limits +`,
+		`pass +user +root`,
+		`pass +image python +/.*/images/python-\w+-\w+, fresh, version 3\.`,
+		`pass +runtime python +(?:crun|runc)`,
+		`pass +run python +ok, warm in \d+ ms, ran in `,
 	} {
 		if !regexp.MustCompile(`(?m)^(` + line + `)`).MatchString(stdout) {
 			t.Errorf("no line is like %q:\n%s", line, stdout)

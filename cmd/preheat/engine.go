@@ -11,11 +11,9 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/preheat/preheat/sandbox"
-	"github.com/preheat/preheat/sandbox/docker"
-	"github.com/preheat/preheat/sandbox/docker/images"
+	"github.com/preheat/preheat/sandbox/images"
 	"github.com/preheat/preheat/sandbox/languages"
 )
 
@@ -30,17 +28,6 @@ func agentBinary() ([]byte, error) {
 		return nil, errors.New("this preheat was built without its agent; build it with `make build`")
 	}
 	return agent, err
-}
-
-// checkEngine asks the engine what it is, within a few seconds.
-func checkEngine(ctx context.Context, d *docker.Driver) (sandbox.EngineInfo, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	info, err := d.Check(ctx)
-	if errors.Is(err, sandbox.ErrEngine) {
-		err = fmt.Errorf("%w\nstart a Docker Engine, or name one in DOCKER_HOST; `make engine` installs one on Debian", err)
-	}
-	return info, err
 }
 
 // selectFolders returns the languages named, or all when none is; dir, unless
@@ -69,17 +56,13 @@ func folderNames(folders []languages.Folder) []string {
 	return names
 }
 
-// newBuilder returns an image builder and what closes its connection.
-func newBuilder() (*images.Builder, io.Closer, error) {
-	api, err := docker.NewClient()
+// newBuilder returns a builder of the kind's images, and what closes it.
+func (o *options) newBuilder(k kind) (*images.Builder, io.Closer, error) {
+	cfg, err := buildConfig(os.Getenv)
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg, err := buildConfig(os.Getenv)
-	if err != nil {
-		return nil, nil, errors.Join(err, api.Close())
-	}
-	return images.New(api, cfg), api, nil
+	return k.builder(o.data, cfg)
 }
 
 // packageVars say where packages come from; the build hands them on.
@@ -113,16 +96,16 @@ const buildsAtOnce = 2
 
 // buildImages makes the images that are missing or stale, telling progress on w.
 // The first that fails ends the others.
-func buildImages(ctx context.Context, folders []languages.Folder, o images.Options, w io.Writer) ([]images.Image, error) {
+func (o *options) buildImages(ctx context.Context, k kind, folders []languages.Folder, how images.Options, w io.Writer) ([]images.Image, error) {
 	agent, err := agentBinary()
 	if err != nil {
 		return nil, err
 	}
-	builder, api, err := newBuilder()
+	builder, closer, err := o.newBuilder(k)
 	if err != nil {
 		return nil, err
 	}
-	defer api.Close()
+	defer closer.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var (
@@ -135,7 +118,7 @@ func buildImages(ctx context.Context, folders []languages.Folder, o images.Optio
 		builds.Go(func() {
 			turns <- struct{}{}
 			defer func() { <-turns }()
-			image, err := builder.Build(ctx, f, agent, o, func(line string) {
+			image, err := builder.Build(ctx, f, agent, how, func(line string) {
 				mu.Lock()
 				defer mu.Unlock()
 				fmt.Fprintln(w, line)
@@ -150,17 +133,26 @@ func buildImages(ctx context.Context, folders []languages.Folder, o images.Optio
 	return built, context.Cause(ctx)
 }
 
+// makeImages is buildImages for an engine, which then keeps them.
+func (o *options) makeImages(ctx context.Context, e *engine, folders []languages.Folder, w io.Writer) ([]images.Image, error) {
+	built, err := o.buildImages(ctx, e.kind, folders, images.Options{Base: images.Auto}, w)
+	if err != nil {
+		return nil, err
+	}
+	return built, e.keep(built)
+}
+
 // listImages tells of the images that there are.
-func listImages(ctx context.Context, folders []languages.Folder) ([]images.Image, error) {
+func (o *options) listImages(ctx context.Context, k kind, folders []languages.Folder) ([]images.Image, error) {
 	agent, err := agentBinary()
 	if err != nil {
 		return nil, err
 	}
-	builder, api, err := newBuilder()
+	builder, closer, err := o.newBuilder(k)
 	if err != nil {
 		return nil, err
 	}
-	defer api.Close()
+	defer closer.Close()
 	return builder.List(ctx, folders, agent)
 }
 

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/preheat/preheat/sandbox"
-	"github.com/preheat/preheat/sandbox/docker/images"
+	"github.com/preheat/preheat/sandbox/images"
 	"github.com/preheat/preheat/sandbox/languages"
 )
 

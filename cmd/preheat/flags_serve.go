@@ -75,7 +75,7 @@ func (o *options) serverFlags(f *pflag.FlagSet) {
 }
 
 func (o *options) dataFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.data, "data", o.data, "`folder` of keys and history, made when it is needed; a user's is in $XDG_STATE_HOME or ~/.local/state, root's in /var/lib")
+	f.StringVar(&o.data, "data", o.data, "`folder` of keys, history and, with the driver oci, images; made when it is needed; a user's is in $XDG_STATE_HOME or ~/.local/state, root's in /var/lib")
 	f.BoolVar(&o.history, "history", o.history, "keep the latest runs, for GET /runs; one server at a time can have the folder's history")
 	f.IntVar(&o.historyRuns, "history-runs", o.historyRuns, "runs to keep")
 	f.DurationVar(&o.historyAge, "history-age", o.historyAge, "how long to keep a run")
@@ -95,7 +95,8 @@ func (o *options) poolFlags(f *pflag.FlagSet) {
 }
 
 func (o *options) sandboxFlags(f *pflag.FlagSet) {
-	f.Var(&o.runtime, "runtime", "OCI runtime of the sandboxes, such as runsc, or one per language, as python=runsc,node=runc (default: the engine's)")
+	f.StringVar(&o.driver, "driver", o.driver, "what makes the sandboxes: docker, a Docker Engine; oci, an OCI runtime (crun or runc) without a daemon; auto, docker if an Engine answers or DOCKER_HOST names one, else oci")
+	f.Var(&o.runtime, "runtime", "OCI runtime of the sandboxes, such as runsc, or one per language, as python=runsc,node=runc (default: the engine's, or crun, else runc)")
 	sizeVar(f, &o.limits.MemoryBytes, "memory", "memory and swap of a sandbox")
 	f.Float64Var(&o.limits.CPUs, "cpus", o.limits.CPUs, "processors of a sandbox")
 	f.Int64Var(&o.limits.Pids, "pids", o.limits.Pids, "processes and threads of a sandbox")

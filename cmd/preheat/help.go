@@ -16,7 +16,7 @@ const (
 )
 
 const environment = `  PREHEAT_...    a flag's twin, as PREHEAT_QUEUE_TIMEOUT of --queue-timeout
-  DOCKER_HOST    the Docker Engine, where it is not the one on this machine`
+  DOCKER_HOST    the Docker Engine, where it is not the one on this machine; then --driver auto is docker`
 
 const exits = `  0  done
   1  failed; a sentence on stderr says why

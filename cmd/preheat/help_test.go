@@ -66,6 +66,7 @@ func TestTheShellCompletes(t *testing.T) {
 		{[]string{"run", "--language", ""}, "node"},
 		{[]string{"serve", "--languages", ""}, "node"},
 		{[]string{"serve", "--log-level", ""}, "warn"},
+		{[]string{"doctor", "--driver", "o"}, "oci"},
 		{[]string{"serve", "--log-format", "j"}, "json"},
 		{[]string{"serve", "--data", ""}, ":16"}, // folders
 	} {

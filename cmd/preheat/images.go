@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -9,16 +10,17 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
-	"github.com/preheat/preheat/sandbox/docker/images"
+	"github.com/preheat/preheat/sandbox/images"
 )
 
 func newImages() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "images",
 		Short: "Make and list the languages' images",
-		Long: `The images are made through the Docker Engine: from the official slim images
-where a registry answers, else from a Debian root that mmdebstrap makes on this
-machine. Both have the same layout. The agent and the warm-up code are baked in.`,
+		Long: `The images are made from the official slim images where a registry answers, else
+from a Debian root that mmdebstrap makes on this machine. Both have the same layout.
+The agent and the warm-up code are baked in. With the driver docker the Engine has
+them; with oci they are folders in --data, copied from an Engine that has them.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -49,7 +51,11 @@ proxies' variables say.`,
 			if err != nil {
 				return err
 			}
-			built, err := buildImages(cmd.Context(), folders, o, cmd.ErrOrStderr())
+			k, err := common.kind(cmd.Context(), os.Getenv)
+			if err != nil {
+				return err
+			}
+			built, err := common.buildImages(cmd.Context(), k, folders, o, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -58,7 +64,7 @@ proxies' variables say.`,
 	}
 	cmd.Flags().StringVar(&base, "base", string(images.Auto), "where a root comes from: auto, registry or debian")
 	cmd.Flags().BoolVar(&o.Force, "force", false, "make fresh images again, and their roots too")
-	common.share(cmd.Flags(), "language-folders")
+	common.share(cmd.Flags(), "driver", "data", "language-folders")
 	cmd.ValidArgsFunction = completeLanguages(common)
 	completeFlags(cmd, common)
 	return cmd
@@ -76,14 +82,18 @@ func newImagesList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			found, err := listImages(cmd.Context(), folders)
+			k, err := common.kind(cmd.Context(), os.Getenv)
+			if err != nil {
+				return err
+			}
+			found, err := common.listImages(cmd.Context(), k, folders)
 			if err != nil {
 				return err
 			}
 			return printImages(cmd, found)
 		},
 	}
-	common.share(cmd.Flags(), "language-folders")
+	common.share(cmd.Flags(), "driver", "data", "language-folders")
 	completeFlags(cmd, common)
 	return cmd
 }

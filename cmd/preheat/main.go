@@ -55,9 +55,9 @@ func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "preheat",
 		Short: "Run untrusted code in warm, locked-down containers",
-		Long: `preheat keeps locked-down Docker containers warm and runs each piece of
-untrusted code in a fresh one, within milliseconds; then the container is
-destroyed and replaced.
+		Long: `preheat keeps locked-down containers warm and runs each piece of untrusted code
+in a fresh one, within milliseconds; then the container is destroyed and replaced.
+A Docker Engine makes them, or an OCI runtime without a daemon; see --driver.
 
 Begin with ` + "`preheat doctor`, `preheat serve` or `preheat run FILE`.",
 		SilenceErrors:     true,

@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 	}
 	os.Setenv("PREHEAT_DATA", data)
 	os.Setenv("PREHEAT_CONFIG", "")
+	os.Unsetenv("PREHEAT_DRIVER")
 	code := m.Run()
 	os.RemoveAll(data)
 	os.Exit(code)
@@ -68,6 +69,9 @@ func TestCommandLine(t *testing.T) {
 		"a server that is none":   {[]string{"run", "--server", "ftp://x", "testdata/exit.py"}, "", 125, "want a URL like"},
 		"a server that is gone":   {[]string{"run", "--server", "http://127.0.0.1:1", "testdata/exit.py"}, "", 125, "connection refused"},
 		"no engine to run on":     {[]string{"run", "testdata/exit.py"}, "DOCKER_HOST=unix:///nonexistent.sock", 125, "make engine"},
+		"a driver that is none":   {[]string{"serve", "--driver", "kubernetes"}, "", 2, "--driver: want one of auto, docker, oci"},
+		"nor one from outside":    {[]string{"run", "testdata/exit.py"}, "PREHEAT_DRIVER=podman", 125, "--driver: want one of auto, docker, oci"},
+		"nor for images":          {[]string{"images", "list", "--driver", "x"}, "", 2, "--driver: want one of"},
 		"no port":                 {[]string{"serve", "--addr", "localhost"}, "", 2, "missing port"},
 		"an unknown language":     {[]string{"images", "build", "cobol"}, "", 2, `unknown language "cobol"; there are `},
 		"an unknown base":         {[]string{"images", "build", "--base", "arch"}, "", 2, "want auto, registry or debian"},

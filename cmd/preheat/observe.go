@@ -8,15 +8,8 @@ import (
 	"github.com/preheat/preheat/httpapi"
 	"github.com/preheat/preheat/metrics"
 	"github.com/preheat/preheat/pool"
-	"github.com/preheat/preheat/sandbox/docker"
 	"github.com/preheat/preheat/trace"
 )
-
-// newMetrics has the words of the docker driver.
-func newMetrics() *metrics.Metrics {
-	return metrics.New(version, metrics.Driver{
-		Operations: docker.Operations(), LaunchReasons: docker.LaunchReasons, LaunchReason: docker.LaunchReason})
-}
 
 // observers are told what happens.
 type observers struct {
@@ -28,7 +21,7 @@ type observers struct {
 
 // observers are the metrics, and a tracer and an audit log where they are asked
 // for.
-func (o *options) observers(m *metrics.Metrics, log *slog.Logger) (w observers, err error) {
+func (o *options) observers(m *metrics.Metrics, launchReason func(error) string, log *slog.Logger) (w observers, err error) {
 	w = observers{pool: m.Hooks(), server: httpapi.Hooks{Answered: m.Answered}, end: func() {}}
 	var ran []func(httpapi.Run)
 	if o.auditLog != "" {
@@ -44,7 +37,7 @@ func (o *options) observers(m *metrics.Metrics, log *slog.Logger) (w observers, 
 			w.end()
 			return w, usageError{fmt.Errorf("--otlp-endpoint: %w", err)}
 		}
-		w.pool = w.pool.And(poolTraces(tracer.Send))
+		w.pool = w.pool.And(poolTraces(tracer.Send, launchReason))
 		ran = append(ran, func(r httpapi.Run) { tracer.Send(runSpan(r)) })
 		closeLog := w.end
 		w.end = func() { tracer.Close(); closeLog() }
@@ -82,12 +75,12 @@ func runSpan(r httpapi.Run) trace.Span {
 }
 
 // poolTraces sends launches and destructions, each as a trace of its own.
-func poolTraces(send func(trace.Span)) pool.Hooks {
+func poolTraces(send func(trace.Span), launchReason func(error) string) pool.Hooks {
 	return pool.Hooks{
 		Launched: func(language string, took time.Duration, err error) {
 			s := pastSpan("launch", language, took)
 			if err != nil {
-				s.Failure = docker.LaunchReason(err)
+				s.Failure = launchReason(err)
 			}
 			send(s)
 		},

@@ -50,7 +50,7 @@ func TestARunIsOneTraceWithItsParts(t *testing.T) {
 
 func TestLaunchesAndDestructionsAreTraces(t *testing.T) {
 	var got []trace.Span
-	h := poolTraces(func(s trace.Span) { got = append(got, s) })
+	h := poolTraces(func(s trace.Span) { got = append(got, s) }, dockerKind.words.LaunchReason)
 	h.Launched("python", time.Second, nil)
 	h.Launched("python", time.Second, sandbox.ErrEngine)
 	h.Destroyed("node", time.Minute, sandbox.ErrEngine)

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/preheat/preheat/sandbox"
@@ -45,6 +47,7 @@ type options struct {
 	queue           int
 	queueTimeout    time.Duration
 
+	driver  string
 	runtime runtimes
 	limits  sandbox.Limits
 
@@ -78,6 +81,7 @@ func defaultOptions() *options {
 		refillDelay:  50 * time.Millisecond,
 		queue:        32,
 		queueTimeout: 10 * time.Second,
+		driver:       autoDriver,
 		limits:       sandbox.DefaultLimits(),
 		timeout:      10 * time.Second,
 		maxCode:      5000,
@@ -92,7 +96,7 @@ func defaultOptions() *options {
 	}
 }
 
-// dataFolder is where keys and history are unless the operator says otherwise;
+// dataFolder is where keys, history and trees of images are unless the operator says otherwise;
 // empty where the user has no home.
 func dataFolder(getenv func(string) string, uid int) string {
 	if uid == 0 {
@@ -146,10 +150,17 @@ func (o *options) validate() error {
 	if o.drainDelay < 0 {
 		return errors.New("--drain-delay must not be negative")
 	}
-	if err := o.validateData(); err != nil {
+	if err := errors.Join(o.validateDriver(), o.validateData()); err != nil {
 		return err
 	}
 	return o.limits.Validate()
+}
+
+func (o *options) validateDriver() error {
+	if !slices.Contains(driverNames(), o.driver) {
+		return fmt.Errorf("--driver: want one of %s", strings.Join(driverNames(), ", "))
+	}
+	return nil
 }
 
 func (o *options) validateData() error {

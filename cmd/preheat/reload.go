@@ -14,7 +14,6 @@ import (
 	"github.com/preheat/preheat/keys"
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox"
-	"github.com/preheat/preheat/sandbox/docker"
 	"github.com/preheat/preheat/sandbox/languages"
 )
 
@@ -26,7 +25,7 @@ var reloadable = []string{"log-level", "max-sandboxes", "pool", "queue"}
 type reloader struct {
 	options *options       // with which the server was started
 	flags   *pflag.FlagSet // from which they are
-	driver  *docker.Driver
+	engine  *engine
 	pool    *pool.Pool
 	keys    *keys.Ring
 	audit   *auditLog // may be nil
@@ -49,7 +48,7 @@ func (r *reloader) config(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	engine, err := checkEngine(ctx, r.driver)
+	engine, err := r.engine.check(ctx)
 	if err != nil {
 		return err
 	}

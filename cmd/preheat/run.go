@@ -86,8 +86,8 @@ the program's.
 Standard input is passed on, read to its end first, unless it is a terminal. The
 language is the one that has FILE's suffix.
 
-Without --server the sandbox is launched by this process, on the Docker Engine, and
-its image is made if it is missing. With it, a server runs the program within its
+Without --server the sandbox is launched by this process, as --driver says, and its
+image is made if it is missing. With it, a server runs the program within its
 own limits, its text is UTF-8, and of the sandbox only --timeout and --memory are asked for.`,
 		Example: `  preheat run hello.py
   preheat run sum.py 1 2 < numbers.txt
@@ -103,7 +103,7 @@ own limits, its text is UTF-8, and of the sandbox only --timeout and --memory ar
 	f.SetInterspersed(false) // what follows FILE is not ours
 	about(f, "Program (on the command line only)", r.programFlags)
 	about(f, "Server", r.serverFlags)
-	o.share(f, "timeout", "memory", "cpus", "pids", "runtime", "flood-bytes", "collect-files", "collect-bytes", "language-folders")
+	o.share(f, "timeout", "memory", "cpus", "pids", "driver", "runtime", "data", "flood-bytes", "collect-files", "collect-bytes", "language-folders")
 	for name, usage := range map[string]string{
 		"timeout": "wall time of the run; with --server, the server's unless it is given",
 		"memory":  "memory and swap of the sandbox; with --server likewise",

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +22,7 @@ import (
 )
 
 func TestAProgramEndsTheSameHereAndOnAServer(t *testing.T) {
+	makeTrees(t, "python", "node")
 	s := startServer(t, "test-run", "--languages", "python,node", "--pool", "python=2,node=1", "--flood-bytes", "1m")
 	file := func(name, code string) string { return write(t, name, code) }
 	for name, test := range map[string]struct {
@@ -42,9 +44,11 @@ func TestAProgramEndsTheSameHereAndOnAServer(t *testing.T) {
 		"variables and files":      {[]string{"--env", "A=b=c", "--file", "d=testdata", file("h.py", "import os; print(os.environ['A'], os.listdir('d'))")}, "", 0, "b=c ['exit.py']\n", ""},
 		"a name that is none":      {[]string{"--env", "1=2", "testdata/exit.py"}, "", 125, "", "is not a name"},
 	} {
-		for way, server := range map[string]string{"here": "", "on a server": s.url} {
+		for way, flags := range map[string][]string{
+			"here": {"--driver", "docker"}, "here without a daemon": {"--driver", "oci"}, "on a server": {"--server", s.url},
+		} {
 			t.Run(name+" "+way, func(t *testing.T) {
-				cmd := command(append([]string{"run", "--server", server}, test.args...)...)
+				cmd := command(slices.Concat([]string{"run"}, flags, test.args)...)
 				cmd.Stdin = strings.NewReader(test.stdin)
 				var stdout, stderr bytes.Buffer
 				cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,8 +12,6 @@ import (
 	"github.com/docker/go-units"
 
 	"github.com/preheat/preheat/sandbox"
-	"github.com/preheat/preheat/sandbox/docker"
-	"github.com/preheat/preheat/sandbox/docker/images"
 )
 
 // allOutput is as much as the other bounds let through.
@@ -28,28 +25,27 @@ func (o *options) runHere(ctx context.Context, j job, out sandbox.Output, progre
 	if err := p.Validate(); err != nil {
 		return done, usageError{err}
 	}
-	api, err := docker.NewClient()
+	k, err := o.kind(ctx, os.Getenv)
 	if err != nil {
 		return done, err
 	}
-	// A name of its own, so that no server takes the sandbox for a leftover.
-	driver, err := docker.New(api, docker.Config{Instance: fmt.Sprintf("run/%d/%s", os.Getpid(), rand.Text())})
+	engine, err := openEngine(k, ownInstance("run"), nil, nil)
 	if err != nil {
 		return done, err
 	}
-	defer func() { err = errors.Join(err, driver.Close()) }()
-	if _, err := checkEngine(ctx, driver); err != nil {
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	if _, err := engine.check(ctx); err != nil {
 		return done, err
 	}
-	lang, err := o.launchable(ctx, driver, j.language, progress)
+	lang, err := o.launchable(ctx, engine, j.language, progress)
 	if err != nil {
 		return done, err
 	}
 	// What runs that were killed have left is in nobody's way.
-	if _, err := driver.Reap(ctx); err != nil && ctx.Err() == nil {
+	if _, err := engine.Reap(ctx); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(progress, "preheat: an earlier sandbox is still there:", err)
 	}
-	s, err := driver.Launch(ctx, lang)
+	s, err := engine.Launch(ctx, lang)
 	if err != nil {
 		return done, err
 	}
@@ -78,7 +74,7 @@ func (o *options) program(j job) sandbox.Program {
 
 // launchable returns the language with its image, which is made if need be, and
 // a runtime that the engine has.
-func (o *options) launchable(ctx context.Context, driver *docker.Driver, name string, progress io.Writer) (sandbox.Language, error) {
+func (o *options) launchable(ctx context.Context, engine *engine, name string, progress io.Writer) (sandbox.Language, error) {
 	limits, err := o.sandboxLimits()
 	if err != nil {
 		return sandbox.Language{}, err
@@ -87,12 +83,12 @@ func (o *options) launchable(ctx context.Context, driver *docker.Driver, name st
 	if err != nil {
 		return sandbox.Language{}, err
 	}
-	built, err := buildImages(ctx, folders, images.Options{Base: images.Auto}, progress)
+	built, err := o.makeImages(ctx, engine, folders, progress)
 	if err != nil {
 		return sandbox.Language{}, err
 	}
 	runtime := o.runtime.name(name)
-	if _, err := driver.Runtime(ctx, runtime); err != nil {
+	if _, err := engine.Runtime(ctx, runtime); err != nil {
 		return sandbox.Language{}, err
 	}
 	return language(folders[0], built[0], runtime, limits), nil

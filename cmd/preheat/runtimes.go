@@ -8,8 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/preheat/preheat/sandbox/docker"
 )
 
 // runtimes is a flag for the OCI runtimes of the sandboxes, written like runsc,
@@ -65,7 +63,7 @@ func (r *runtimes) name(language string) string {
 
 // checkRuntimes makes sure that the engine has the runtimes of the languages
 // that are served, and logs which they are and what they are known not to hold.
-func (o *options) checkRuntimes(ctx context.Context, driver *docker.Driver, log *slog.Logger) error {
+func (o *options) checkRuntimes(ctx context.Context, driver driver, log *slog.Logger) error {
 	if _, err := selectFolders(o.languageFolders, slices.Collect(maps.Keys(o.runtime.of))); err != nil {
 		return err
 	}

@@ -20,8 +20,7 @@ import (
 	"github.com/preheat/preheat/metrics"
 	"github.com/preheat/preheat/pool"
 	"github.com/preheat/preheat/sandbox"
-	"github.com/preheat/preheat/sandbox/docker"
-	"github.com/preheat/preheat/sandbox/docker/images"
+	"github.com/preheat/preheat/sandbox/images"
 	"github.com/preheat/preheat/sandbox/languages"
 	"github.com/preheat/preheat/web"
 )
@@ -67,9 +66,9 @@ func serve(ctx context.Context, o *options, flags *pflag.FlagSet, stderr io.Writ
 	signal.Notify(hup, syscall.SIGHUP) // from the start: it would end the process
 	defer signal.Stop(hup)
 	log, level := o.logger(stderr)
-	api, err := docker.NewClient()
-	if err != nil {
-		return err
+	cfg := o.httpConfig(log)
+	if err := cfg.Validate(); err != nil {
+		return usageError{err}
 	}
 	ring, err := o.openKeys(log)
 	if err != nil {
@@ -88,22 +87,27 @@ func serve(ctx context.Context, o *options, flags *pflag.FlagSet, stderr io.Writ
 		return err
 	}
 	defer func() { err = errors.Join(err, closeHistory(ctx, store)) }()
-	m := newMetrics()
-	watch, err := o.observers(m, log)
+	k, err := o.kind(ctx, os.Getenv)
+	if err != nil {
+		return err
+	}
+	m := metrics.New(version, k.words)
+	watch, err := o.observers(m, k.words.LaunchReason, log)
 	if err != nil {
 		return err
 	}
 	defer watch.end()
-	driver, err := docker.New(api, docker.Config{Instance: o.instanceName(ln.Addr()), Observe: m.Called, Logger: log})
+	engine, err := openEngine(k, o.instanceName(ln.Addr()), m.Called, log)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, driver.Close()) }()
-	cfg := o.httpConfig(driver, m, log)
-	if err := cfg.Validate(); err != nil {
-		return usageError{err}
+	defer func() { err = errors.Join(err, engine.Close()) }()
+	info, err := engine.check(ctx)
+	if err != nil {
+		return err
 	}
-	p, err := o.newPool(ctx, driver, m, watch.pool, log, stderr)
+	log.Info("engine", "driver", info.Name, "version", info.Version, "cgroup", info.CgroupVersion, "runtime", info.Runtime)
+	p, err := o.newPool(ctx, engine, info, m, watch.pool, log, stderr)
 	if err != nil {
 		return err
 	}
@@ -111,38 +115,38 @@ func serve(ctx context.Context, o *options, flags *pflag.FlagSet, stderr io.Writ
 		err = errors.Join(err, closePool(ctx, p))
 		log.Info("stopped")
 	}()
-	leaks := &audit{found: driver.Sandboxes, known: p.Sandboxes, tell: m.Audited, log: log}
+	leaks := &audit{found: engine.Sandboxes, known: p.Sandboxes, tell: m.Audited, log: log}
 	defer leaks.start(max(auditPause, o.limits.Warmup))()
+	m.Engine(info, p.Languages())
 	m.Watch(p.Stats)
 	m.WatchKeys(ring.Stats)
 	if store != nil {
 		m.WatchHistory(store.Stats)
 	}
-	cfg.Pool, cfg.Keys, cfg.History, cfg.Hooks = p, ring, store, watch.server
+	cfg.Pool, cfg.Engine, cfg.Metrics, cfg.Keys, cfg.History, cfg.Hooks = p, info, m.Handler(), ring, store, watch.server
+	cfg.Check = func(ctx context.Context) error {
+		_, err := engine.Check(ctx)
+		return err
+	}
 	server, err := httpapi.New(cfg)
 	if err != nil {
 		return err
 	}
-	r := &reloader{options: o, flags: flags, driver: driver, pool: p, keys: ring, audit: watch.audit, level: level, log: log}
+	r := &reloader{options: o, flags: flags, engine: engine, pool: p, keys: ring, audit: watch.audit, level: level, log: log}
 	return o.listen(ctx, server, ln, hup, r)
 }
 
 // newPool makes sure that the engine can serve, removes what an earlier server
 // left, and starts the pool.
-func (o *options) newPool(ctx context.Context, driver *docker.Driver, m *metrics.Metrics, hooks pool.Hooks, log *slog.Logger, progress io.Writer) (*pool.Pool, error) {
-	engine, err := checkEngine(ctx, driver)
+func (o *options) newPool(ctx context.Context, engine *engine, info sandbox.EngineInfo, m *metrics.Metrics, hooks pool.Hooks, log *slog.Logger, progress io.Writer) (*pool.Pool, error) {
+	if err := o.checkRuntimes(ctx, engine, log); err != nil {
+		return nil, err
+	}
+	members, err := o.members(ctx, engine, info, log, progress)
 	if err != nil {
 		return nil, err
 	}
-	log.Info("engine", "version", engine.Version, "api", engine.APIVersion, "cgroup", engine.CgroupVersion)
-	if err := o.checkRuntimes(ctx, driver, log); err != nil {
-		return nil, err
-	}
-	members, err := o.members(ctx, engine, log, progress)
-	if err != nil {
-		return nil, err
-	}
-	reaped, err := driver.Reap(ctx)
+	reaped, err := engine.Reap(ctx)
 	m.Reaped(reaped)
 	if err != nil {
 		return nil, err
@@ -150,7 +154,7 @@ func (o *options) newPool(ctx context.Context, driver *docker.Driver, m *metrics
 	if reaped > 0 {
 		log.Info("removed what an earlier server left", "sandboxes", reaped)
 	}
-	return pool.New(driver, o.poolConfig(members, hooks, log))
+	return pool.New(engine, o.poolConfig(members, hooks, log))
 }
 
 // listen serves until ctx ends, and then as long as runs need to finish.
@@ -194,16 +198,16 @@ func closePool(ctx context.Context, p *pool.Pool) error {
 }
 
 // members returns the languages with their images and pool sizes.
-func (o *options) members(ctx context.Context, engine sandbox.EngineInfo, log *slog.Logger, progress io.Writer) ([]pool.Member, error) {
+func (o *options) members(ctx context.Context, engine *engine, info sandbox.EngineInfo, log *slog.Logger, progress io.Writer) ([]pool.Member, error) {
 	folders, err := selectFolders(o.languageFolders, o.languages)
 	if err != nil {
 		return nil, err
 	}
-	built, err := buildImages(ctx, folders, images.Options{Base: images.Auto}, progress)
+	built, err := o.makeImages(ctx, engine, folders, progress)
 	if err != nil {
 		return nil, err
 	}
-	return o.fit(o.sized(folders, built), engine, log)
+	return o.fit(o.sized(folders, built), info, log)
 }
 
 // fit checks the languages that the pool sizes name, and lowers the sizes to fit
@@ -253,14 +257,9 @@ func (o *options) poolConfig(members []pool.Member, hooks pool.Hooks, log *slog.
 	}
 }
 
-// httpConfig lacks the pool, the keys, the history and the hooks.
-func (o *options) httpConfig(driver *docker.Driver, m *metrics.Metrics, log *slog.Logger) httpapi.Config {
+// httpConfig has the settings, and none of what the server works with.
+func (o *options) httpConfig(log *slog.Logger) httpapi.Config {
 	return httpapi.Config{
-		Check: func(ctx context.Context) error {
-			_, err := driver.Check(ctx)
-			return err
-		},
-		Metrics:          m.Handler(),
 		Page:             web.Mount,
 		Version:          version,
 		Logger:           log,

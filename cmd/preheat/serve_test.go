@@ -43,6 +43,9 @@ func startServer(t *testing.T, instance string, args ...string) *server {
 	cli := enginetest.Client(t)
 	s := &server{ended: make(chan struct{})}
 	s.containers = func() []string { return enginetest.Containers(t, cli, instance) }
+	if slices.Contains(args, ociKind.name) {
+		s.containers = func() []string { return withoutDaemon(t, instance) }
+	}
 	s.cmd = command(append([]string{"serve", "--addr", "127.0.0.1:0", "--instance", instance}, args...)...)
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
@@ -288,8 +291,15 @@ func TestRunsFinishAfterSIGTERM(t *testing.T) {
 }
 
 func TestLeftoversOfACrashAreReapedBeforeReady(t *testing.T) {
-	const instance = "test-crash"
-	crashed := startServer(t, instance, "--languages", "python", "--pool", "python=2")
+	makeTrees(t, "python")
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) { reapsLeftovers(t, k.name) })
+	}
+}
+
+func reapsLeftovers(t *testing.T, driver string) {
+	instance := "test-crash-" + driver
+	crashed := startServer(t, instance, "--driver", driver, "--languages", "python", "--pool", "python=2")
 	var cut sync.WaitGroup
 	cut.Go(func() { // its answer never comes
 		if resp, err := http.Post(crashed.url+"/run", "application/json", strings.NewReader(python("while True: pass"))); err == nil {
@@ -300,7 +310,7 @@ func TestLeftoversOfACrashAreReapedBeforeReady(t *testing.T) {
 	eventually(t, "a run is under way", func() bool { return strings.Contains(crashed.get(t, "/pool"), `"leased":1`) })
 	old := crashed.containers()
 	crashed.kill()
-	next := startServer(t, instance, "--languages", "python", "--pool", "python=1")
+	next := startServer(t, instance, "--driver", driver, "--languages", "python", "--pool", "python=1")
 	for _, name := range next.containers() {
 		if slices.Contains(old, name) {
 			t.Errorf("%s of the crashed server is still there", name)

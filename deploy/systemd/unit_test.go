@@ -5,17 +5,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-const unitFile = "preheat.service"
+const (
+	unitFile = "preheat.service"
+	ociFile  = "oci.conf" // changes the unit
+)
 
 // readUnit returns the values of each directive of the section Service.
-func readUnit(t *testing.T) map[string][]string {
+func readUnit(t *testing.T, file string) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(unitFile)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,7 +42,7 @@ func readUnit(t *testing.T) map[string][]string {
 }
 
 func TestTheUnitLocksTheServerDown(t *testing.T) {
-	unit := readUnit(t)
+	unit := readUnit(t, unitFile)
 	for name, want := range map[string]string{
 		"Type": "notify", "User": "preheat", "StateDirectory": "preheat", "StateDirectoryMode": "0700",
 		"NoNewPrivileges": "yes", "CapabilityBoundingSet": "", "ProtectSystem": "strict", "ProtectHome": "yes",
@@ -61,6 +65,25 @@ func TestTheUnitLocksTheServerDown(t *testing.T) {
 	}
 }
 
+func TestWithoutAnEngineTheUnitForbidsNoSandbox(t *testing.T) {
+	unit := readUnit(t, ociFile)
+	for name, want := range map[string]string{
+		"Environment": "PREHEAT_DRIVER=oci", "User": "root", "Delegate": "yes", "KillMode": "mixed", "RuntimeDirectory": "preheat",
+		"ProtectControlGroups": "no", "CapabilityBoundingSet": "~", "RestrictNamespaces": "no", "SystemCallFilter": "",
+		"MemoryDenyWriteExecute": "no", "ProtectKernelTunables": "no", "ProcSubset": "all",
+	} {
+		if got := strings.Join(unit[name], " "); unit[name] == nil || got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	base := readUnit(t, unitFile)
+	for name := range unit {
+		if base[name] == nil && !slices.Contains([]string{"Delegate", "KillMode", "RuntimeDirectory", "RuntimeDirectoryMode"}, name) {
+			t.Errorf("%s changes nothing of the unit", name)
+		}
+	}
+}
+
 func TestSystemdAcceptsTheUnit(t *testing.T) {
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
 		t.Skip("needs systemd-analyze")
@@ -75,13 +98,24 @@ func TestSystemdAcceptsTheUnit(t *testing.T) {
 	if err := os.WriteFile(file, []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, args := range [][]string{
-		{"verify", "--man=no", file},
-		{"security", "--offline=true", "--threshold=20", file}, // an exposure of at most 2.0
-	} {
+	analyze := func(args ...string) {
+		t.Helper()
 		out, err := exec.CommandContext(t.Context(), "systemd-analyze", args...).CombinedOutput()
 		if err != nil || args[0] == "verify" && len(out) > 0 {
 			t.Errorf("systemd-analyze %s: %v\n%s", args[0], err, out)
 		}
 	}
+	analyze("verify", "--man=no", file)
+	analyze("security", "--offline=true", "--threshold=20", file) // an exposure of at most 2.0
+	oci, err := os.ReadFile(ociFile)
+	if err == nil {
+		err = os.Mkdir(file+".d", 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(file+".d", ociFile), oci, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	analyze("verify", "--man=no", file)
 }

@@ -44,13 +44,16 @@ export function createPool(seen) {
       : error.code ? error.message : "The server has gone.";
   }
 
-  function show({ languages, runs_per_second: rate, p50_ms: p50, p99_ms: p99 }) {
+  function show({ engine, languages, runs_per_second: rate, p50_ms: p50, p99_ms: p99 }) {
     $("pool").classList.remove("stale");
     $("pool-problem").textContent = "";
     for (const l of languages) {
       if (!rows.has(l.language)) rows.set(l.language, newRow(l.language));
       rows.get(l.language)(l);
     }
+    const runtimes = [...new Set(languages.map((l) => l.runtime))].filter(Boolean).join(", ");
+    $("engine").textContent = [engine.driver, runtimes].filter(Boolean).join(" · ");
+    $("engine").title = `Sandboxes are made by ${engine.driver} ${engine.version}, and run in ${runtimes}`;
     const any = p50 > 0 || rate > 0;
     if (any && medians.at(-1) !== p50) medians.push(p50);
     if (medians.length > remembered) medians.shift();
