@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -63,7 +65,7 @@ func TestTheFlagsAreThoseOfTheSandbox(t *testing.T) {
 	got, err := c.flags([]string{"PYTHONPATH=/app/python"})
 	want := strings.Fields(`--user=10001:10001 --hostname=sandbox --workdir=/work --env=HOME=/work --network=none --ipc=private --cgroupns=private
 		--runtime=runc --log-driver=none --oom-score-adj=500 --shm-size=16 --memory=134217728 --memory-swap=134217728 --cpus=0.5 --pids-limit=64
-		--read-only=true --tmpfs=/work:rw,size=1 --cap-drop=ALL --security-opt=no-new-privileges --security-opt=seccomp=sandbox/docker/seccomp/seccomp.json
+		--read-only=true --tmpfs=/work:rw,size=1 --cap-drop=ALL --security-opt=no-new-privileges --security-opt=seccomp=sandbox/profile/seccomp/seccomp.json
 		--ulimit=nofile=255:256 --init=false --no-healthcheck`)
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got  %q, %v\nwant %q", got, err, want)
@@ -85,18 +87,93 @@ func TestADifferenceIsNamedAndAnEmptyFieldIsNone(t *testing.T) {
 	}
 }
 
+// measured are the figures of a driver that is as good as promised.
+func measured(driver string, warm, cycles float64) driverFigures {
+	return driverFigures{
+		Driver:    driver,
+		Languages: []languageFigures{{Warm: summary{P50: warm}, DockerRun: summary{P50: 300}}, {Warm: summary{P50: 10}}},
+		Cycles:    []loadFigures{{Workers: 2, PerSecond: cycles}, {Workers: 3, PerSecond: cycles / 2}},
+		Large:     poolFigures{Together: 10 << 20},
+	}
+}
+
 func TestAGoalIsMetAtItsBound(t *testing.T) {
-	met := func(warm, ratio float64) []bool {
-		var got []bool
-		for _, g := range goals([]languageFigures{{Language: "python", Warm: summary{P50: warm}, RunRatio: ratio}}) {
-			got = append(got, g.Met)
+	for name, test := range map[string]struct {
+		drivers []driverFigures
+		met     string
+	}{
+		"at the bounds":     {[]driverFigures{measured("docker", 10, 7.5), measured("oci:crun", 2.5, 45)}, "yyyyyyy"},
+		"beyond the bounds": {[]driverFigures{measured("docker", 10.1, 7.5), measured("oci:crun", 2.6, 44.9)}, "nnynnny"},
+		"without docker":    {[]driverFigures{measured("oci", 2.5, 45)}, "yyy"},
+	} {
+		r := report{Drivers: test.drivers}
+		r.compare()
+		var met string
+		for _, g := range r.Goals {
+			met += map[bool]string{true: "y", false: "n"}[g.Met]
 		}
-		return got
+		if met != test.met {
+			t.Errorf("%s: got %s, want %s: %+v", name, met, test.met, r.Goals)
+		}
 	}
-	if got := met(10, 30); !slices.Equal(got, []bool{true, true}) {
-		t.Errorf("at the bounds: %v", got)
+}
+
+func TestTheBestNumberOfWorkersIsCompared(t *testing.T) {
+	r := report{Drivers: []driverFigures{measured("docker", 10, 5), measured("oci:crun", 2.5, 40)}}
+	r.compare()
+	for _, line := range r.Table {
+		if line.What == "full cycles/s" && !(slices.Equal(line.Figures, []float64{5, 40}) && slices.Equal(line.Ratios, []float64{1, 8})) {
+			t.Errorf("got %+v", line)
+		}
 	}
-	if got := met(10.1, 29.9); !slices.Equal(got, []bool{false, false}) {
-		t.Errorf("beyond the bounds: %v", got)
+}
+
+func TestDriversAreNamedWithOrWithoutARuntime(t *testing.T) {
+	all, err := parseSubjects("docker,oci:crun")
+	if err != nil || len(all) != 2 || all[0].name != "docker" || all[0].runtime != "" || all[1].name != "oci" || all[1].runtime != "crun" {
+		t.Errorf("got %+v, %v", all, err)
+	}
+	for _, list := range []string{"", "docker,", "podman", "runc:oci"} {
+		if _, err := parseSubjects(list); err == nil {
+			t.Errorf("%q is accepted", list)
+		}
+	}
+}
+
+func TestTheMemoryCgroupIsThatOfTheVersionThatCounts(t *testing.T) {
+	for text, want := range map[string]string{
+		"0::/preheat/a\n": "/sys/fs/cgroup/preheat/a",
+		"9:cpu,cpuacct:/c\n3:memory:/preheat/a\n0::/x\n": "/sys/fs/cgroup/memory/preheat/a",
+		"": "",
+	} {
+		if got := memoryCgroup(text); got != want {
+			t.Errorf("of %q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestALoadCountsWhatWasDoneAndEndsAtAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		do := func() (time.Duration, error) { time.Sleep(time.Second); return time.Second, nil }
+		if f, err := load(t.Context(), 3, 9500*time.Millisecond, do); err != nil || f.PerSecond != 3 || f.Seconds != 10 || f.Each.N != 30 {
+			t.Errorf("got %+v, %v", f, err)
+		}
+		refused := func() (time.Duration, error) { return 0, errRefused }
+		if f, err := load(t.Context(), 1, time.Second, refused); err != nil || f.Refused != 20 || f.PerSecond != 0 {
+			t.Errorf("got %+v, %v", f, err)
+		}
+		broken := errors.New("broken")
+		start := time.Now()
+		if _, err := load(t.Context(), 2, time.Hour, func() (time.Duration, error) { return 0, broken }); !errors.Is(err, broken) || time.Since(start) > time.Minute {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestASandboxThatIsNowhereIsNotWeighed(t *testing.T) {
+	for _, ids := range [][]string{nil, {"no-such-sandbox"}} {
+		if w, err := weigh(ids); err == nil {
+			t.Errorf("%q weigh %+v", ids, w)
+		}
 	}
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -100,9 +102,24 @@ func (c *cold) measure(ctx context.Context, args []string) (time.Duration, error
 func (c *cold) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
-	ids, err := labelled(ctx, c.label)
-	if len(ids) > 0 {
+	out, err := docker(ctx, "ps", "-aq", "--filter", "label="+c.label)
+	if ids := strings.Fields(out); len(ids) > 0 {
 		_, err = docker(ctx, append([]string{"rm", "--force", "--volumes"}, ids...)...)
 	}
 	return err
+}
+
+// docker runs the docker command and returns what it printed.
+func docker(ctx context.Context, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "docker", args...).Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		err = errors.New("the docker command is not on PATH; on Debian, `apt-get install docker-cli` or `docker.io` makes /usr/bin/docker")
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(string(exit.Stderr)))
+	}
+	if err != nil {
+		return "", fmt.Errorf("docker %s: %w", args[0], err)
+	}
+	return string(out), nil
 }

@@ -1,14 +1,15 @@
-// Command bench measures preheat beside `docker run` and `docker exec`: one run,
-// one machine, one Engine, the same images and flags. It prints a table.
+// Command bench measures the drivers side by side, and beside `docker run` and
+// `docker exec`: one run, one machine, the same images and flags. It prints a
+// table.
 //
-// It starts the real server (`make build` and `make images` come first) as an
-// instance of its own and stops it at the end. PREHEAT_ variables of the
-// environment reach that server, so that PREHEAT_RUNTIME=runsc measures gVisor.
-// What `docker run` is given is read off one of the server's own sandboxes.
+// It starts real servers (`make build` and the images come first) as instances
+// of its own and stops them at the end; without the driver docker it needs no
+// Engine. PREHEAT_ variables of the environment reach the servers, not what
+// bench launches itself. What `docker run` is given is read off a sandbox.
 //
 // How it fails: exit code 1 and a sentence when something could not be measured,
-// or the server left a container behind. A goal that is missed is a figure in
-// the table, not a failure.
+// or a sandbox was left behind. A goal that is missed is a figure in the table,
+// not a failure.
 package main
 
 import (
@@ -19,34 +20,41 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 	"time"
 )
 
 type options struct {
-	server, agent, json   string
-	rounds, warm, clients int
-	sustain, rest         time.Duration
+	drivers, server, data, agent, json string
+	rounds, warm, clients, pool        int
+	sustain, cycles, rest              time.Duration
 }
 
 func main() {
 	var o options
+	flag.StringVar(&o.drivers, "drivers", everyDriver(), "what to measure: docker and oci, each with or without :RUNTIME")
 	flag.StringVar(&o.server, "server", "bin/preheat", "the server's binary")
+	flag.StringVar(&o.data, "data", "bin/bench", "the servers' data folder, with the images of the driver oci")
 	flag.StringVar(&o.agent, "agent", "cmd/preheat/embedded/preheat-agent", "the agent's binary; only its size is read")
 	flag.StringVar(&o.json, "json", "", "also write the figures to this file")
-	flag.IntVar(&o.rounds, "rounds", 10, "rounds per language; each has one docker exec and one docker run")
-	flag.IntVar(&o.warm, "warm", 4, "warm runs of a round")
+	flag.IntVar(&o.rounds, "rounds", 8, "rounds per language; each has the warm runs, one docker exec and one docker run")
+	flag.IntVar(&o.warm, "warm", 5, "warm runs of a round, per driver")
 	flag.IntVar(&o.clients, "clients", 8, "clients of the sustained load")
-	flag.DurationVar(&o.sustain, "sustain", 20*time.Second, "length of the sustained load")
-	flag.DurationVar(&o.rest, "rest", 100*time.Millisecond, "rest before each of them, after the pool is full")
+	flag.IntVar(&o.pool, "pool", 50, "sandboxes of the large pool")
+	flag.DurationVar(&o.sustain, "sustain", 8*time.Second, "length of the sustained load, per driver")
+	flag.DurationVar(&o.cycles, "cycles", 2500*time.Millisecond, "length of the full cycles, per driver and number of workers")
+	flag.DurationVar(&o.rest, "rest", 100*time.Millisecond, "rest before each run, after the pools are full")
 	flag.Parse()
-	if o.rounds < 1 || o.warm < 1 || o.clients < 1 || o.sustain <= 0 {
-		fmt.Fprintln(os.Stderr, "bench: -rounds, -warm, -clients and -sustain must be positive")
+	subjects, err := parseSubjects(o.drivers)
+	if err == nil && (min(o.rounds, o.warm, o.clients) < 1 || o.pool < 2 || min(o.sustain, o.cycles) <= 0) {
+		err = errors.New("-rounds, -warm, -clients, -sustain and -cycles must be positive, -pool at least 2")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := bench(ctx, o)
+	err = bench(ctx, o, subjects)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -54,109 +62,73 @@ func main() {
 	}
 }
 
-// bench measures, writes and prints.
-func bench(ctx context.Context, o options) error {
-	r := report{When: time.Now().UTC().Truncate(time.Second)}
+// bench measures, writes and prints. What was left behind is an error after that.
+func bench(ctx context.Context, o options, subjects []*subject) error {
+	r := report{When: time.Now().UTC().Truncate(time.Second), Kernel: kernel()}
 	if info, err := os.Stat(o.agent); err == nil {
 		r.AgentFileBytes = info.Size()
 	}
-	err := measure(ctx, o, &r)
+	err := measure(ctx, o, subjects)
+	var left error
+	for _, s := range subjects {
+		r.Drivers, left = append(r.Drivers, s.figures), errors.Join(left, s.left)
+	}
 	if err != nil {
-		return err
+		return errors.Join(err, left)
 	}
-	if r.Machine, err = theMachine(ctx, r.Languages[0].Runtime); err != nil {
-		return err
-	}
-	r.Goals = goals(r.Languages)
+	r.compare()
 	if o.json != "" {
 		b, err := json.MarshalIndent(r, "", "  ")
 		if err := errors.Join(err, os.WriteFile(o.json, append(b, '\n'), 0o644)); err != nil {
 			return err
 		}
 	}
-	return r.print(os.Stdout)
+	return errors.Join(r.print(os.Stdout), left)
 }
 
-// measure fills r in. Whatever happens, the server is stopped and none of its
-// containers, nor of bench's own, is left.
-func measure(ctx context.Context, o options, r *report) (err error) {
-	progress("starting the server")
-	s, err := startServer(ctx, o.server, fmt.Sprintf("bench-%d", os.Getpid()))
-	if err != nil {
-		return err
-	}
-	defer func() {
-		progress("stopping the server")
-		err = errors.Join(err, s.stop(), checkGone(context.WithoutCancel(ctx), s.instance))
-	}()
-	if r.Start, err = s.awaitStart(ctx); err != nil {
-		return err
-	}
-	for _, h := range hellos {
-		l, err := measureLanguage(ctx, o, s, h)
-		if err != nil {
-			return fmt.Errorf("%s: %w", h.language, err)
-		}
-		r.Languages = append(r.Languages, l)
-	}
-	r.ServerBytes = residentBytes(s.cmd.Process.Pid)
-	progress("sustained load: %d clients for %s", o.clients, o.sustain)
-	r.Sustained, err = s.sustain(ctx, o.clients, o.sustain)
-	return err
-}
-
-// measureLanguage measures one language's hello, warm and cold.
-func measureLanguage(ctx context.Context, o options, s *server, h hello) (l languageFigures, err error) {
-	l.Language = h.language
-	model, err := idleSandbox(ctx, s.instance, &l)
-	if err != nil {
-		return l, err
-	}
-	c, err := newCold(ctx, h, model, "preheat.bench="+s.instance)
-	defer func() { err = errors.Join(err, c.close(ctx)) }()
-	if err != nil {
-		return l, err
-	}
-	if l.Differences, err = c.differences(ctx, model); err != nil {
-		return l, err
-	}
-	var warm, inside, run, exec []time.Duration
-	steps := append(slices.Repeat([]step{{&warm, func(ctx context.Context) (time.Duration, error) {
-		took, in, err := s.run(ctx, h)
-		inside = append(inside, in)
-		return took, err
-	}}}, o.warm), step{&exec, c.exec}, step{&run, c.run})
-	for i := range o.rounds {
-		progress("%s: round %d of %d", h.language, i+1, o.rounds)
-		if err := round(ctx, steps, func() error { return s.awaitFull(ctx, o.rest) }); err != nil {
-			return l, err
+// measure fills in the subjects' figures. Whatever happens, the servers are
+// stopped and nothing is left. Each is started and loaded alone; warm runs and
+// full cycles take turns.
+func measure(ctx context.Context, o options, subjects []*subject) (err error) {
+	for _, s := range subjects {
+		defer func() { err = errors.Join(err, s.close(ctx)) }()
+		if err := s.open(ctx, o); err != nil {
+			return fmt.Errorf("%s: %w", s.title, err)
 		}
 	}
-	l.Warm, l.WarmServer, l.DockerRun, l.DockerExec = summarize(warm), summarize(inside), summarize(run), summarize(exec)
-	l.RunRatio, l.ExecRatio = l.DockerRun.P50/l.Warm.P50, l.DockerExec.P50/l.Warm.P50
-	return l, nil
-}
-
-// step is one thing of a round, and where its time goes.
-type step struct {
-	sample *[]time.Duration
-	do     func(context.Context) (time.Duration, error)
-}
-
-// round takes the steps' times in turn, so that whatever else the machine does
-// weighs on all alike. It rests before each.
-func round(ctx context.Context, steps []step, rest func() error) error {
+	each := func(what string, do func(*subject) error) func() error {
+		return func() error {
+			for _, s := range subjects {
+				progress("%s: %s", s.title, what)
+				if err := do(s); err != nil {
+					return fmt.Errorf("%s: %w", s.title, err)
+				}
+			}
+			return nil
+		}
+	}
+	steps := []func() error{
+		each("start", func(s *subject) error { return s.start(ctx, o) }),
+		func() error { return measureWarm(ctx, o, subjects) },
+		each("sustained load", func(s *subject) error { return s.sustain(ctx, o) }),
+		each("stop", func(s *subject) error { return s.stop(ctx) }),
+	}
+	for _, workers := range []int{2, 3, 4} {
+		steps = append(steps, each(fmt.Sprintf("full cycles, %d workers", workers), func(s *subject) error { return s.cycles(ctx, o, workers) }))
+	}
+	steps = append(steps, each(fmt.Sprintf("a pool of %d", o.pool), func(s *subject) error { return s.fill(ctx, o) }))
 	for _, step := range steps {
-		if err := rest(); err != nil {
+		if err := step(); err != nil {
 			return err
 		}
-		took, err := step.do(ctx)
-		if err != nil {
-			return err
-		}
-		*step.sample = append(*step.sample, took)
 	}
 	return nil
+}
+
+// kernel is its release.
+func kernel() string {
+	text, _ := os.ReadFile("/proc/sys/kernel/osrelease") // not on other systems
+	return string(text[:max(0, len(text)-1)])
 }
 
 func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }

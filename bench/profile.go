@@ -15,7 +15,6 @@ import (
 // inspected is what `docker inspect` says of a container, as far as it matters.
 type inspected struct {
 	Image      string
-	State      struct{ Pid int }
 	Config     map[string]any
 	HostConfig map[string]any
 }
@@ -71,7 +70,7 @@ func (c inspected) flags(hooks []string) ([]string, error) {
 		},
 		"security": func(option string) string {
 			if strings.HasPrefix(option, "seccomp={") {
-				return "seccomp=sandbox/docker/seccomp/seccomp.json"
+				return "seccomp=sandbox/profile/seccomp/seccomp.json"
 			}
 			return option
 		},

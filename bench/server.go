@@ -10,14 +10,13 @@ import (
 	"net"
 	"net/http"
 	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 )
 
 const (
-	startWait = 2 * time.Minute // for readiness, and for a full pool
-	stopWait  = time.Minute     // for an end after SIGTERM
+	startWait = time.Minute // for readiness, and for a full pool
+	stopWait  = time.Minute // for an end after SIGTERM
 )
 
 // errRefused marks a 429 or 503.
@@ -25,28 +24,27 @@ var errRefused = errors.New("the server refused")
 
 // server is a preheat under measurement.
 type server struct {
-	instance string
-	url      string
-	http     http.Client
-	cmd      *exec.Cmd
-	begun    time.Time
-	end      context.CancelFunc
-	exited   chan struct{} // closed by the goroutine that waits for the process
-	log      bytes.Buffer  // what the process said; to be read after exited
+	url    string
+	http   http.Client
+	cmd    *exec.Cmd
+	begun  time.Time
+	end    context.CancelFunc
+	exited chan struct{} // closed by the goroutine that waits for the process
+	log    bytes.Buffer  // what the process said; to be read after exited
 }
 
 // startServer starts path on a free port. Only stop ends it, not ctx.
-func startServer(ctx context.Context, path, instance string) (*server, error) {
+func startServer(ctx context.Context, path string, args ...string) (*server, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
 	addr := ln.Addr().String()
 	ln.Close()
-	s := &server{instance: instance, url: "http://" + addr, begun: time.Now(), exited: make(chan struct{})}
+	s := &server{url: "http://" + addr, begun: time.Now(), exited: make(chan struct{})}
 	s.http = http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1024}, Timeout: time.Minute}
 	ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
-	s.cmd = exec.CommandContext(ctx, path, "serve", "--addr", addr, "--instance", instance, "--log-level", "warn")
+	s.cmd = exec.CommandContext(ctx, path, append([]string{"serve", "--addr", addr, "--log-level", "warn"}, args...)...)
 	s.cmd.Cancel = func() error { return s.cmd.Process.Signal(syscall.SIGTERM) }
 	s.cmd.WaitDelay = stopWait
 	s.cmd.Stderr = &s.log
@@ -60,31 +58,29 @@ func startServer(ctx context.Context, path, instance string) (*server, error) {
 	return s, nil
 }
 
-// stop ends the server and waits until it has destroyed its sandboxes.
+// stop ends the server, waits until it has destroyed its sandboxes, and shows
+// what it had to say.
 func (s *server) stop() error {
 	s.end()
 	<-s.exited
+	if s.log.Len() > 0 {
+		progress("the server said:\n%s", &s.log)
+	}
 	if !s.cmd.ProcessState.Success() {
-		return fmt.Errorf("the server ended with %s; it said:\n%s", s.cmd.ProcessState, &s.log)
+		return fmt.Errorf("the server ended with %s", s.cmd.ProcessState)
 	}
 	return nil
 }
 
-// awaitStart measures from the start of the process.
-func (s *server) awaitStart(ctx context.Context) (f startFigures, err error) {
-	if err := s.poll(ctx, func() bool { _, err := s.ask(ctx, http.MethodGet, "/readyz", nil, nil); return err == nil }); err != nil {
-		return f, err
-	}
-	f.Ready = millis(time.Since(s.begun))
-	if err := s.awaitFull(ctx, 0); err != nil {
-		return f, err
-	}
-	f.Full = millis(time.Since(s.begun))
-	return f, nil
+// awaitReady returns how long that took from the start of the process.
+func (s *server) awaitReady(ctx context.Context) (float64, error) {
+	err := s.poll(ctx, func() bool { _, err := s.ask(ctx, http.MethodGet, "/readyz", nil, nil); return err == nil })
+	return millis(time.Since(s.begun)), err
 }
 
-// awaitFull returns once the pool has been full and idle, and then for rest.
-func (s *server) awaitFull(ctx context.Context, rest time.Duration) error {
+// awaitFull returns once the pool has been full and idle, and how long that took
+// from the start of the process.
+func (s *server) awaitFull(ctx context.Context) (float64, error) {
 	err := s.poll(ctx, func() bool {
 		var p struct {
 			Totals struct{ Size, Warm, Launching, Destroying int }
@@ -92,10 +88,7 @@ func (s *server) awaitFull(ctx context.Context, rest time.Duration) error {
 		_, err := s.ask(ctx, http.MethodGet, "/pool", nil, &p)
 		return err == nil && p.Totals.Warm >= p.Totals.Size && p.Totals.Launching+p.Totals.Destroying == 0
 	})
-	if err == nil {
-		time.Sleep(rest)
-	}
-	return err
+	return millis(time.Since(s.begun)), err
 }
 
 // poll asks done every few milliseconds until it says yes.
@@ -162,42 +155,4 @@ func (s *server) run(ctx context.Context, h hello) (took, inside time.Duration, 
 		err = fmt.Errorf("a warm run ended %s and printed %q, want %q", a.Status, a.Stdout, h.prints)
 	}
 	return took, time.Duration(a.Timing.Run * float64(time.Millisecond)), err
-}
-
-// sustain has clients post Python's hello back to back for the given time.
-func (s *server) sustain(ctx context.Context, clients int, length time.Duration) (sustainedFigures, error) {
-	ctx, cancel := context.WithTimeout(ctx, length)
-	defer cancel()
-	var (
-		tasks   sync.WaitGroup
-		mu      sync.Mutex // guards what follows
-		took    []time.Duration
-		refused int
-		failed  error
-	)
-	for range clients {
-		tasks.Go(func() {
-			for ctx.Err() == nil {
-				d, _, err := s.run(ctx, hellos[0])
-				mu.Lock()
-				switch {
-				case err == nil:
-					took = append(took, d)
-				case errors.Is(err, errRefused):
-					refused++
-				case ctx.Err() == nil:
-					failed = err
-				}
-				mu.Unlock()
-				if err != nil {
-					time.Sleep(50 * time.Millisecond)
-				}
-			}
-		})
-	}
-	tasks.Wait()
-	return sustainedFigures{
-		Clients: clients, Seconds: length.Seconds(), Refused: refused,
-		PerSecond: float64(len(took)) / length.Seconds(), Accepted: summarize(took),
-	}, failed
 }
