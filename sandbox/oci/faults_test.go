@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -95,7 +96,6 @@ func TestEveryProcessIsBuried(t *testing.T) {
 			launch(t, d, lang).Destroy(t.Context())
 		}
 		for deadline := time.Now().Add(10 * time.Second); ; {
-			buryOrphans()
 			out, err := exec.CommandContext(t.Context(), "ps", "-o", "stat=,comm=", "--ppid", fmt.Sprint(os.Getpid())).Output()
 			if err != nil {
 				t.Fatal(err)
@@ -228,6 +228,9 @@ func TestWhatACrashLeftIsReaped(t *testing.T) {
 		t.Fatal(err)
 	}
 	crashed.starter.close()
+	signal.Stop(crashed.ended)
+	close(crashed.ended)
+	crashed.tasks.Wait()
 
 	d, err := New(cfg)
 	if err != nil {

@@ -31,6 +31,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -88,6 +89,9 @@ type Driver struct {
 	ranges  atomic.Uint32 // of user namespaces, given out so far
 	first   uint32        // range of this instance
 
+	ended chan os.Signal // SIGCHLD; closed by Close, with which undertaker ends
+	tasks sync.WaitGroup // undertaker
+
 	mu       sync.Mutex // guards versions
 	versions map[string]string
 }
@@ -143,6 +147,9 @@ func New(cfg Config) (*Driver, error) {
 		d.removeEmpty()
 		return nil, err
 	}
+	d.ended = make(chan os.Signal, 1)
+	signal.Notify(d.ended, unix.SIGCHLD)
+	d.tasks.Go(d.undertaker)
 	return d, nil
 }
 
@@ -168,11 +175,13 @@ func reachable(dir string) error {
 	return nil
 }
 
-// Close ends the driver's goroutine, and removes the folders and cgroups of the
+// Close ends the driver's goroutines, and removes the folders and cgroups of the
 // instance if no sandbox is in them.
 func (d *Driver) Close() error {
 	d.starter.close()
-	buryOrphans()
+	signal.Stop(d.ended)
+	close(d.ended)
+	d.tasks.Wait()
 	d.removeEmpty()
 	return nil
 }

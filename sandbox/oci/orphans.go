@@ -25,6 +25,14 @@ func adopt() error {
 	return nil
 }
 
+// undertaker buries orphans whenever a child has ended.
+func (d *Driver) undertaker() {
+	for range d.ended {
+		buryOrphans()
+	}
+	buryOrphans()
+}
+
 // buryOrphans takes note of what runtimes have left and has ended; what ends
 // later is for the next call. A process that something else here has started, and
 // waits for, must be in the session of this process, and in the group of this

@@ -109,7 +109,6 @@ func (s *Sandbox) remove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	buryOrphans()
 	if err := s.cgroup.remove(ctx); err != nil {
 		return err
 	}
